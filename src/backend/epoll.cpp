@@ -1,0 +1,159 @@
+// epoll(7), Linux. Level-triggered unless asked otherwise; the kernel gives {slot, generation} back
+// with every event and writes notices in place.
+#include <cerrno>
+#include <climits>
+#include <cstddef>
+#include <ctime>
+#include <string>
+
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "backend/mechanisms.hpp"
+#include "system/system.hpp"
+
+namespace selectors {
+namespace {
+
+static_assert(event::read.bits() == EPOLLIN && event::write.bits() == EPOLLOUT &&
+              event::priority.bits() == EPOLLPRI && event::error.bits() == EPOLLERR &&
+              event::hangup.bits() == EPOLLHUP);
+
+/// True on x86-64, where epoll_event is packed: then the kernel's buffer is the bag's.
+constexpr bool in_place = sizeof(epoll_event) == sizeof(notice) &&
+                          offsetof(epoll_event, data) == offsetof(notice, slot);
+
+constexpr std::uint32_t flags_of(trigger mode) noexcept {
+    switch (mode) {
+    case trigger::oneshot: return EPOLLONESHOT;
+    case trigger::edge: return EPOLLET;
+    case trigger::exclusive: return EPOLLEXCLUSIVE;
+    case trigger::level: break;
+    }
+    return 0;
+}
+
+epoll_event make_event(std::uint32_t events, std::uint32_t slot, std::uint32_t generation) noexcept {
+    epoll_event made{};
+    made.events = events;
+    made.data.u64 = std::uint64_t{generation} << 32 | slot;  // slot first in memory, as in notice
+    return made;
+}
+
+class epoll_backend final : public backend {
+  public:
+    epoll_backend() : set_{create()} { watch_waker(set_, waker_); }
+    ~epoll_backend() override { sys::close(set_); }
+
+    const char* name() const noexcept override { return "epoll"; }
+    bool supports(trigger) const noexcept override { return true; }
+
+    admission add(const registration& wanted) override {
+        if (control(EPOLL_CTL_ADD, wanted) == 0) return admission::watched;
+        if (errno == EPERM) return admission::always_ready;  // no poll method: epoll_ctl(2)
+        throw refusal(sys::last_error(), wanted.descriptor);
+    }
+
+    void modify(const registration& wanted) override {
+        // The kernel refuses to change an exclusive entry (EINVAL): take it out and in again.
+        const bool again = wanted.mode == trigger::exclusive;
+        if (again) control(EPOLL_CTL_DEL, wanted);
+        if (control(again ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, wanted) == 0) return;
+        const std::error_code why = sys::last_error();
+        remove(wanted);
+        throw refusal(why, wanted.descriptor);
+    }
+
+    bool remove(const registration& known) noexcept override {
+        return control(EPOLL_CTL_DEL, known) == 0;
+    }
+
+    std::size_t wait(std::span<notice> room, std::chrono::nanoseconds timeout) override {
+        if constexpr (in_place) {
+            return wait_for(reinterpret_cast<epoll_event*>(room.data()), room.size(), timeout);
+        } else {
+            epoll_event seen[128];
+            const auto fit = room.size() < std::size(seen) ? room.size() : std::size(seen);
+            const std::size_t count = wait_for(seen, fit, timeout);
+            for (std::size_t i = 0; i < count; ++i)
+                room[i] = {seen[i].events, static_cast<std::uint32_t>(seen[i].data.u64),
+                           static_cast<std::uint32_t>(seen[i].data.u64 >> 32)};
+            return count;
+        }
+    }
+
+    void wake() noexcept override { waker_.ring(); }
+
+    void reopen() override {
+        sys::waker fresh_waker;
+        const int fresh = create();
+        try {
+            watch_waker(fresh, fresh_waker);
+        } catch (...) {
+            sys::close(fresh);
+            throw;
+        }
+        sys::close(std::exchange(set_, fresh));
+        waker_ = std::move(fresh_waker);
+    }
+
+  private:
+    static int create() {
+        const int made = ::epoll_create1(EPOLL_CLOEXEC);
+        if (made < 0) throw std::system_error(sys::last_error(), "epoll_create1");
+        return made;
+    }
+
+    /// Edge-triggered: every ring is an event of its own, and nobody needs to read it away.
+    static void watch_waker(int set, const sys::waker& waker) {
+        epoll_event nobodys = make_event(EPOLLIN | EPOLLET, 0, 0);
+        if (::epoll_ctl(set, EPOLL_CTL_ADD, waker.descriptor(), &nobodys) < 0)
+            throw std::system_error(sys::last_error(), "epoll_ctl(EPOLL_CTL_ADD)");
+    }
+
+    static std::system_error refusal(std::error_code why, native_handle descriptor) {
+        return {why, "epoll_ctl of descriptor " + std::to_string(descriptor)};
+    }
+
+    int control(int operation, const registration& of) noexcept {
+        epoll_event event =
+            make_event(of.interest.bits() | flags_of(of.mode), of.slot, of.generation);
+        return ::epoll_ctl(set_, operation, of.descriptor, &event);
+    }
+
+    std::size_t wait_for(epoll_event* room, std::size_t size, std::chrono::nanoseconds timeout) {
+        const int count = call(room, static_cast<int>(size), timeout);
+        if (count >= 0) return static_cast<std::size_t>(count);
+        if (errno == EINTR) return 0;
+        throw std::system_error(sys::last_error(), "epoll_wait");
+    }
+
+    int call(epoll_event* room, int size, std::chrono::nanoseconds timeout) noexcept {
+        using namespace std::chrono;
+        if (timeout <= nanoseconds::zero())
+            return ::epoll_wait(set_, room, size, timeout < nanoseconds::zero() ? -1 : 0);
+        if (!coarse_) {
+            const auto whole = floor<seconds>(timeout);
+            const timespec precise{static_cast<time_t>(whole.count()),
+                                   static_cast<long>((timeout - whole).count())};
+            const int count = ::epoll_pwait2(set_, room, size, &precise, nullptr);
+            // Kernels before 5.11 lack it; old sandboxes say EPERM to what they don't know.
+            if (count >= 0 || (errno != ENOSYS && errno != EPERM)) return count;
+            coarse_ = true;
+        }
+        const auto rounded = ceil<milliseconds>(timeout).count();
+        return ::epoll_wait(set_, room, size, rounded < INT_MAX ? static_cast<int>(rounded) : INT_MAX);
+    }
+
+    sys::waker waker_;
+    int set_;
+    bool coarse_ = false;  ///< the kernel has only milliseconds
+};
+
+}  // namespace
+
+backend_handle make_epoll() {
+    return backend_handle{new epoll_backend};
+}
+
+}  // namespace selectors

@@ -1,0 +1,97 @@
+// Which mechanisms there are on this machine, and which one a bag gets.
+#include <array>
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+
+#include "backend/mechanisms.hpp"
+
+namespace selectors {
+namespace {
+
+struct mechanism {
+    const char* name;
+    backend_handle (*make)();
+    const char* good_for;
+};
+
+/// The preferred first.
+constexpr mechanism mechanisms[] = {
+    {"epoll", make_epoll, "any number of descriptors at the cost of the ready ones"},
+    {"poll", make_poll, "portable; every wait costs as much as there are descriptors"},
+    {"select", make_select, "portable; every wait costs as much as the highest descriptor"},
+};
+
+constexpr std::size_t mechanism_count = std::size(mechanisms);
+
+const char* named_by_environment() noexcept {
+    const char* name = std::getenv("SELECTORS_BACKEND");
+    return name && *name ? name : nullptr;
+}
+
+std::string known_names() {
+    std::string names;
+    for (const mechanism& each : mechanisms) names += (names.empty() ? "" : ", ") + std::string{each.name};
+    return names;
+}
+
+/// Opened once to see: a sandbox may refuse what the kernel has.
+std::array<backend_info, mechanism_count> look() {
+    std::array<backend_info, mechanism_count> seen{};
+    for (std::size_t i = 0; i < mechanism_count; ++i) {
+        seen[i] = {mechanisms[i].name, true, false, mechanisms[i].good_for};
+        try {
+            mechanisms[i].make();
+        } catch (const std::system_error& refused) {
+            static std::array<std::string, mechanism_count> reasons;
+            reasons[i] = std::string{"the system refuses it: "} + refused.what();
+            seen[i].available = false;
+            seen[i].reason = reasons[i].c_str();
+        }
+    }
+    const char* asked = named_by_environment();
+    for (backend_info& each : seen) {
+        if (asked ? std::string_view{each.name} != asked : !each.available) continue;
+        each.chosen = true;
+        break;
+    }
+    return seen;
+}
+
+}  // namespace
+
+backend::~backend() = default;
+
+std::span<const backend_info> backends() noexcept {
+    static const auto seen = look();
+    return seen;
+}
+
+backend_handle open_backend(std::string_view name) {
+    for (const mechanism& each : mechanisms)
+        if (name == each.name) return each.make();
+    throw std::invalid_argument("no backend is called \"" + std::string{name} +
+                                "\"; this platform has: " + known_names());
+}
+
+backend_handle open_backend() {
+    if (const char* asked = named_by_environment()) {
+        try {
+            return open_backend(asked);
+        } catch (const std::invalid_argument& unknown) {
+            throw std::invalid_argument(std::string{"SELECTORS_BACKEND: "} + unknown.what());
+        }
+    }
+    for (const mechanism& each : mechanisms) {
+        const bool last = &each == &mechanisms[mechanism_count - 1];
+        try {
+            return each.make();
+        } catch (const std::system_error& refused) {
+            // Only a mechanism that is not there is passed over; no descriptors left is no reason.
+            if (last || refused.code() != std::errc::function_not_supported) throw;
+        }
+    }
+    std::abort();  // the loop returns or throws
+}
+
+}  // namespace selectors

@@ -1,0 +1,60 @@
+#include <cerrno>
+
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "system/system.hpp"
+
+namespace selectors::sys {
+namespace {
+
+constexpr int flags(bool nonblocking) noexcept {
+    return nonblocking ? SOCK_CLOEXEC | SOCK_NONBLOCK : SOCK_CLOEXEC;
+}
+
+}  // namespace
+
+result<native_handle> open_socket(int domain, int type, bool nonblocking) noexcept {
+    const int made = ::socket(domain, type | flags(nonblocking), 0);
+    if (made < 0) return std::unexpected{last_error()};
+    return made;
+}
+
+result<std::pair<native_handle, native_handle>> open_pair(bool nonblocking) noexcept {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | flags(nonblocking), 0, ends) < 0)
+        return std::unexpected{last_error()};
+    return std::pair{ends[0], ends[1]};
+}
+
+result<native_handle> accept(native_handle descriptor, sockaddr* peer, std::size_t& size,
+                             bool nonblocking) noexcept {
+    int got;
+    auto length = static_cast<socklen_t>(size);
+    do got = ::accept4(descriptor, peer, &length, flags(nonblocking));
+    while (got < 0 && errno == EINTR);
+    if (got < 0) return std::unexpected{last_error()};
+    size = length;
+    return got;
+}
+
+waker::waker() : read_end_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {
+    if (read_end_ < 0) throw std::system_error(last_error(), "eventfd");
+    write_end_ = read_end_;
+}
+
+void waker::ring() noexcept {
+    const int saved = errno;
+    const eventfd_t one = 1;
+    // Fails only when 2^64-2 rings are waiting, and then it is readable anyway.
+    [[maybe_unused]] const auto written = ::write(write_end_, &one, sizeof one);
+    errno = saved;
+}
+
+void waker::drain() noexcept {
+    eventfd_t rings;
+    [[maybe_unused]] const auto read = ::read(read_end_, &rings, sizeof rings);
+}
+
+}  // namespace selectors::sys

@@ -1,0 +1,178 @@
+#include <atomic>
+#include <cerrno>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "system/system.hpp"
+
+namespace selectors::sys {
+namespace {
+
+#if defined(MSG_NOSIGNAL)
+constexpr int no_signal = MSG_NOSIGNAL;
+#else
+constexpr int no_signal = 0;  // macOS: SO_NOSIGPIPE, set when the socket is made
+#endif
+
+std::unexpected<std::error_code> failure() noexcept {
+    return std::unexpected{last_error()};
+}
+
+/// Calls until no signal interrupts.
+template <class Call>
+auto uninterrupted(Call call) noexcept {
+    auto outcome = call();
+    while (outcome < 0 && errno == EINTR) outcome = call();
+    return outcome;
+}
+
+result<void> succeeded(int outcome) noexcept {
+    if (outcome < 0) return failure();
+    return {};
+}
+
+result<std::size_t> transferred(ssize_t outcome) noexcept {
+    if (outcome < 0) return failure();
+    return static_cast<std::size_t>(outcome);
+}
+
+std::atomic<unsigned> epoch{1};
+
+/// Registered once, when the library is loaded.
+[[maybe_unused]] const int watching_forks =
+    pthread_atfork(nullptr, nullptr, [] { epoch.fetch_add(1, std::memory_order_relaxed); });
+
+}  // namespace
+
+std::error_code last_error() noexcept {
+    return {errno, std::system_category()};
+}
+
+void close(native_handle descriptor) noexcept {
+    const int saved = errno;
+    ::close(descriptor);  // never again after EINTR: the descriptor is gone (close(2))
+    errno = saved;
+}
+
+bool is_open(native_handle descriptor) noexcept {
+    return ::fcntl(descriptor, F_GETFD) >= 0;
+}
+
+result<bool> is_nonblocking(native_handle descriptor) noexcept {
+    const int flags = ::fcntl(descriptor, F_GETFL);
+    if (flags < 0) return failure();
+    return (flags & O_NONBLOCK) != 0;
+}
+
+result<void> set_nonblocking(native_handle descriptor, bool on) noexcept {
+    const int flags = ::fcntl(descriptor, F_GETFL);
+    if (flags < 0) return failure();
+    const int wanted = on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+    if (wanted == flags) return {};
+    return succeeded(::fcntl(descriptor, F_SETFL, wanted));
+}
+
+result<void> bind(native_handle descriptor, const sockaddr* where, std::size_t size) noexcept {
+    return succeeded(::bind(descriptor, where, static_cast<socklen_t>(size)));
+}
+
+result<void> listen(native_handle descriptor, int backlog) noexcept {
+    return succeeded(::listen(descriptor, backlog));
+}
+
+result<void> connect(native_handle descriptor, const sockaddr* peer, std::size_t size) noexcept {
+    if (::connect(descriptor, peer, static_cast<socklen_t>(size)) == 0) return {};
+    if (errno != EINTR) return failure();
+    // Interrupted, the connect goes on by itself and must not be begun again (connect(2), POSIX).
+    if (is_nonblocking(descriptor).value_or(true))
+        return std::unexpected{std::error_code{EINPROGRESS, std::system_category()}};
+    pollfd waiting{descriptor, POLLOUT, 0};
+    if (uninterrupted([&] { return ::poll(&waiting, 1, -1); }) < 0) return failure();
+    int pending = 0;
+    if (auto got = get_option(descriptor, SOL_SOCKET, SO_ERROR, &pending, sizeof pending); !got)
+        return std::unexpected{got.error()};
+    if (pending != 0) return std::unexpected{std::error_code{pending, std::system_category()}};
+    return {};
+}
+
+result<std::size_t> recv(native_handle descriptor, void* room, std::size_t size) noexcept {
+    return transferred(uninterrupted([&] { return ::recv(descriptor, room, size, 0); }));
+}
+
+result<std::size_t> send(native_handle descriptor, const void* data, std::size_t size) noexcept {
+    return transferred(uninterrupted([&] { return ::send(descriptor, data, size, no_signal); }));
+}
+
+result<std::size_t> recv_message(native_handle descriptor, msghdr& message) noexcept {
+    return transferred(uninterrupted([&] { return ::recvmsg(descriptor, &message, 0); }));
+}
+
+result<std::size_t> send_message(native_handle descriptor, const msghdr& message) noexcept {
+    return transferred(uninterrupted([&] { return ::sendmsg(descriptor, &message, no_signal); }));
+}
+
+result<void> shutdown(native_handle descriptor, int how) noexcept {
+    return succeeded(::shutdown(descriptor, how));
+}
+
+result<std::size_t> local_name(native_handle descriptor, sockaddr* room, std::size_t size) noexcept {
+    auto length = static_cast<socklen_t>(size);
+    if (::getsockname(descriptor, room, &length) < 0) return failure();
+    return std::size_t{length};
+}
+
+result<std::size_t> peer_name(native_handle descriptor, sockaddr* room, std::size_t size) noexcept {
+    auto length = static_cast<socklen_t>(size);
+    if (::getpeername(descriptor, room, &length) < 0) return failure();
+    return std::size_t{length};
+}
+
+result<void> set_option(native_handle descriptor, int level, int name, const void* value,
+                        std::size_t size) noexcept {
+    return succeeded(::setsockopt(descriptor, level, name, value, static_cast<socklen_t>(size)));
+}
+
+result<std::size_t> get_option(native_handle descriptor, int level, int name, void* value,
+                               std::size_t size) noexcept {
+    auto length = static_cast<socklen_t>(size);
+    if (::getsockopt(descriptor, level, name, value, &length) < 0) return failure();
+    return std::size_t{length};
+}
+
+bool is_socket_file(const char* path) noexcept {
+    struct stat status {};
+    return ::lstat(path, &status) == 0 && S_ISSOCK(status.st_mode);
+}
+
+void remove_file(const char* path) noexcept {
+    ::unlink(path);
+}
+
+directory_lock::directory_lock(const char* path) noexcept
+    : directory_{::open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)} {
+    for (int tries = 0; directory_ >= 0 && tries < 100; ++tries) {
+        if (::flock(directory_, LOCK_EX | LOCK_NB) == 0) return;
+        ::poll(nullptr, 0, 10);
+    }
+}
+
+directory_lock::~directory_lock() {
+    if (directory_ >= 0) close(directory_);
+}
+
+unsigned process_epoch() noexcept {
+    return epoch.load(std::memory_order_relaxed);
+}
+
+waker::~waker() {
+    if (write_end_ != read_end_ && write_end_ != invalid_handle) close(write_end_);
+    if (read_end_ != invalid_handle) close(read_end_);
+}
+
+}  // namespace selectors::sys

@@ -1,0 +1,114 @@
+// system/system.hpp - every call on sockets, clocks and wakers that this library makes.
+//
+// Thin: one function a call, the error as a result, interrupted calls begun again. posix.cpp has what
+// every Unix has; linux.cpp what differs there. Nothing above includes an operating system header
+// for sockets but to name constants.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <span>
+#include <utility>
+
+#include <selectors/descriptor.hpp>
+#include <selectors/result.hpp>
+
+struct iovec;
+struct msghdr;
+struct sockaddr;
+
+namespace selectors::sys {
+
+/// errno as a code.
+std::error_code last_error() noexcept;
+
+// --- descriptors ---------------------------------------------------------------------------------
+
+void close(native_handle descriptor) noexcept;
+bool is_open(native_handle descriptor) noexcept;
+result<bool> is_nonblocking(native_handle descriptor) noexcept;
+result<void> set_nonblocking(native_handle descriptor, bool on) noexcept;
+
+// --- sockets: all close-on-exec, none raises SIGPIPE ---------------------------------------------
+
+result<native_handle> open_socket(int domain, int type, bool nonblocking) noexcept;
+result<std::pair<native_handle, native_handle>> open_pair(bool nonblocking) noexcept;
+result<void> bind(native_handle descriptor, const sockaddr* where, std::size_t size) noexcept;
+result<void> listen(native_handle descriptor, int backlog) noexcept;
+/// `size`: of the room for the peer's address, then of the address.
+result<native_handle> accept(native_handle descriptor, sockaddr* peer, std::size_t& size,
+                             bool nonblocking) noexcept;
+/// Interrupted on a blocking socket, it waits for the outcome.
+result<void> connect(native_handle descriptor, const sockaddr* peer, std::size_t size) noexcept;
+result<std::size_t> recv(native_handle descriptor, void* room, std::size_t size) noexcept;
+result<std::size_t> send(native_handle descriptor, const void* data, std::size_t size) noexcept;
+result<std::size_t> recv_message(native_handle descriptor, msghdr& message) noexcept;
+result<std::size_t> send_message(native_handle descriptor, const msghdr& message) noexcept;
+result<void> shutdown(native_handle descriptor, int how) noexcept;
+result<std::size_t> local_name(native_handle descriptor, sockaddr* room, std::size_t size) noexcept;
+result<std::size_t> peer_name(native_handle descriptor, sockaddr* room, std::size_t size) noexcept;
+result<void> set_option(native_handle descriptor, int level, int name, const void* value,
+                        std::size_t size) noexcept;
+result<std::size_t> get_option(native_handle descriptor, int level, int name, void* value,
+                               std::size_t size) noexcept;
+
+// --- the files of Unix sockets -------------------------------------------------------------------
+
+bool is_socket_file(const char* path) noexcept;
+void remove_file(const char* path) noexcept;
+
+/// An advisory lock on a directory, for at most a second waited for; where it cannot be had, the work
+/// goes on without it. Leaves nothing behind.
+class directory_lock {
+  public:
+    explicit directory_lock(const char* path) noexcept;
+    directory_lock(const directory_lock&) = delete;
+    directory_lock& operator=(const directory_lock&) = delete;
+    ~directory_lock();
+
+  private:
+    native_handle directory_;
+};
+
+// --- time ----------------------------------------------------------------------------------------
+
+/// The steady clock: it stands still for nobody's wall clock.
+inline std::chrono::steady_clock::time_point now() noexcept {
+    return std::chrono::steady_clock::now();
+}
+
+// --- processes -----------------------------------------------------------------------------------
+
+/// Another number in a forked child than in its parent. No system call. A child that was made behind
+/// the C library's back (a bare clone) is not noticed.
+unsigned process_epoch() noexcept;
+
+// --- wakers --------------------------------------------------------------------------------------
+
+/// Something that becomes readable when anybody rings: an eventfd, or a pipe where there is none.
+class waker {
+  public:
+    /// Throws std::system_error if there is no descriptor left.
+    waker();
+    waker(waker&& other) noexcept
+        : read_end_{std::exchange(other.read_end_, invalid_handle)},
+          write_end_{std::exchange(other.write_end_, invalid_handle)} {}
+    waker& operator=(waker&& other) noexcept {
+        std::swap(read_end_, other.read_end_);
+        std::swap(write_end_, other.write_end_);
+        return *this;
+    }
+    ~waker();
+
+    native_handle descriptor() const noexcept { return read_end_; }
+    /// Any thread, any signal handler; never blocks, keeps errno.
+    void ring() noexcept;
+    /// Makes it unreadable again.
+    void drain() noexcept;
+
+  private:
+    native_handle read_end_ = invalid_handle;
+    native_handle write_end_ = invalid_handle;  ///< the same, for an eventfd
+};
+
+}  // namespace selectors::sys
