@@ -1,0 +1,13 @@
+# The edge of the library: what export.hpp needs to know, and what the shared library shows.
+if(BUILD_SHARED_LIBS)
+  target_compile_definitions(selectors PRIVATE SELECTORS_BUILDING)
+  include(CheckLinkerFlag)
+  set(version_script LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/exports.map)
+  check_linker_flag(CXX ${version_script} SELECTORS_HAVE_VERSION_SCRIPT)
+  if(SELECTORS_HAVE_VERSION_SCRIPT)
+    target_link_options(selectors PRIVATE ${version_script})
+    set_property(TARGET selectors APPEND PROPERTY LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/exports.map)
+  endif()
+else()
+  target_compile_definitions(selectors PUBLIC SELECTORS_STATIC)
+endif()
