@@ -1,0 +1,95 @@
+// How many bytes a key costs in the bag, beside the data that the user attaches: what the C library's
+// heap holds after N keys were put in, less what it held before. Tables grow by doubling, so a bag
+// that has just grown has more room than it needs: that worst moment on the way is printed as well.
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include <malloc.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <selectors/selectors.hpp>
+
+#include "harness.hpp"
+
+namespace sel = selectors;
+
+namespace {
+
+constexpr double budget = 64;
+
+/// What a server keeps beside a connection, for example.
+struct connection {
+    std::uint64_t pending[6];
+};
+
+double heap() {
+    const auto held = mallinfo2();
+    return static_cast<double>(held.uordblks + held.hblkhd);
+}
+
+struct figures {
+    double empty;  ///< bytes of a bag with nothing in it
+    double full;   ///< bytes a key once all are in it
+    double worst;  ///< the most bytes a key from a thousand keys on
+};
+
+template <class Data>
+figures measure(const char* backend, const std::vector<int>& descriptors) {
+    const double attached = std::is_same_v<Data, sel::none> ? 0 : sizeof(Data);
+    const double before = heap();
+    sel::selector<Data> bag{backend};
+    const double begun = heap();
+    figures made{begun - before, 0, 0};
+    for (std::size_t i = 0; i < descriptors.size(); ++i) {
+        bag.add(descriptors[i], sel::event::read);
+        const bool last = i + 1 == descriptors.size();
+        if (i < 1000 || (i % 16 != 0 && !last)) continue;
+        if (last) (void)bag.select(std::chrono::seconds{0});  // some allocate when they first wait
+        made.full = (heap() - begun) / static_cast<double>(i + 1) - attached;
+        made.worst = std::max(made.worst, made.full);
+    }
+    return made;
+}
+
+/// True if the budget is kept.
+template <class Data>
+bool report(const char* backend, const char* data, const std::vector<int>& descriptors) {
+    const figures made = measure<Data>(backend, descriptors);
+    const bool kept = made.full <= budget;
+    bench::print_row("bytes a key beyond its data, " + std::to_string(descriptors.size()) + " keys, " +
+                         data + ", " + backend,
+                     bench::text("%.1f", made.full),
+                     "worst on the way " + bench::text("%.1f", made.worst),
+                     bench::text("<= %.0f", budget) + (kept ? " ok" : " OVER"));
+    return kept;
+}
+
+}  // namespace
+
+int main(int count, char** values) {
+    bench::options given{count, values,
+                         "memory: bytes a key in the bag. Ends with 1 if they are over the budget."};
+    const long keys = given.number("--keys", 15000, "descriptors in the bag, more than 1,000");
+    const std::string only = given.text("--backend", "", "only that mechanism");
+    given.finish();
+    if (keys <= 1000) bench::die("--keys wants more than 1000.");
+
+    bench::allow_descriptors(keys);
+    const int first = ::eventfd(0, EFD_CLOEXEC);
+    std::vector<int> descriptors{first};
+    while (static_cast<long>(descriptors.size()) < keys) descriptors.push_back(::dup(first));
+    if (descriptors.back() < 0) bench::die("dup failed.");
+
+    bool kept = true;
+    for (const sel::backend_info& each : sel::backends()) {
+        if (!each.available || (!only.empty() && only != each.name)) continue;
+        kept &= report<sel::none>(each.name, "no data", descriptors);
+        kept &= report<connection>(each.name, "48 bytes", descriptors);
+    }
+    return kept ? 0 : 1;
+}
