@@ -409,7 +409,8 @@ void core::select(nanoseconds timeout) {
 
 void core::select_until(time_point deadline) {
     if (deadline == time_point::max()) return fill(nanoseconds{-1}, {});
-    fill(std::max(deadline - sys::now(), nanoseconds::zero()), deadline);
+    const time_point now = sys::now();
+    fill(deadline > now ? deadline - now : nanoseconds::zero(), deadline);
 }
 
 void core::fill(nanoseconds timeout, time_point deadline) {

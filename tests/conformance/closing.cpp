@@ -1,0 +1,313 @@
+// Descriptors that are closed, duplicated and reused: the kernel's books and ours.
+#include <vector>
+
+#include <sys/wait.h>
+
+#include "conformance.hpp"
+
+namespace selectors::testing {
+namespace {
+
+/// Moves the descriptor of `what` to exactly `number`, closing what was there.
+void renumber(socket& what, native_handle number) {
+    if (what.descriptor() == number) return;
+    ASSERT_EQ(::dup3(what.descriptor(), number, O_CLOEXEC), number);
+    what = socket{number};
+}
+
+}  // namespace
+
+CASE(a_removed_key_is_silent) {
+    auto bag = make_bag();
+    auto [a, b] = make_pair();
+    bag.add(a, event::read | event::write);
+    bag.remove(a);
+    put(b);
+    EXPECT_TRUE(reported(bag.select(0s)).empty());
+}
+
+CASE(remove_in_the_same_batch_silences_the_key) {
+    auto bag = make_bag();
+    auto [a, b] = make_pair();
+    auto [c, d] = make_pair();
+    put(b);
+    put(d);
+    bag.add(a, event::read);
+    bag.add(c, event::read);
+    int seen = 0;
+    for (auto [key, events] : bag.select(1s)) {
+        ++seen;
+        bag.remove(key.descriptor() == a.descriptor() ? c : a);
+    }
+    EXPECT_EQ(seen, 1);
+    EXPECT_EQ(bag.size(), 1U);
+}
+
+CASE(a_key_may_remove_itself) {
+    auto bag = make_bag();
+    auto [a, b] = make_pair();
+    put(b);
+    bag.add(a, event::read);
+    for (auto [key, events] : bag.select(1s)) bag.remove(key);
+    EXPECT_TRUE(bag.empty());
+}
+
+// TRAPS 4: mio#219, libuv#968.
+CASE(stale_event_in_same_batch) {
+    auto bag = make_bag<int>();
+    auto first = make_pair();
+    auto second = make_pair();
+    put(first.b);
+    put(second.b);
+    bag.add(first.a, event::read, 1);
+    bag.add(second.a, event::read, 2);
+    std::vector<int> seen;
+    two_ends fresh;
+    for (auto [key, events] : bag.select(1s)) {
+        seen.push_back(key.data);
+        if (seen.size() > 1) continue;
+        two_ends& other = key.data == 1 ? second : first;
+        const native_handle number = other.a.descriptor();
+        bag.remove(other.a);
+        other.a.close();
+        fresh = make_pair();
+        renumber(fresh.a, number);
+        bag.add(fresh.a, event::read, 3);
+    }
+    EXPECT_EQ(seen.size(), 1U) << "the new key was told the old one's event";
+    put(fresh.b);
+    EXPECT_EQ(reported(bag.select(1s)).count(fresh.a.descriptor()), 1U);
+}
+
+CASE(a_key_removed_and_added_again_in_one_batch_sees_no_old_event) {
+    auto bag = make_bag<int>();
+    auto [a, b] = make_pair();
+    auto [c, d] = make_pair();
+    put(b);
+    put(d);
+    bag.add(a, event::read, 1);
+    bag.add(c, event::read, 2);
+    int seen = 0;
+    for (auto [key, events] : bag.select(1s)) {
+        ++seen;
+        const auto& other = key.data == 1 ? c : a;
+        bag.remove(other);
+        bag.add(other, event::read, 3);
+    }
+    EXPECT_EQ(seen, 1);
+    EXPECT_EQ(reported(bag.select(1s)).size(), 2U) << "it is ready, and the next select says so";
+}
+
+// TRAPS 1: CPython's EpollSelector, mio#361, uvloop#61, libuv#4323.
+CASE(duplicate_close_reuse) {
+    auto bag = make_counted_bag<int>();
+    auto old = make_pair();
+    const native_handle number = old.a.descriptor();
+    const socket duplicate = own(::fcntl(number, F_DUPFD_CLOEXEC, 0));
+    bag.add(number, event::read, 1);
+    old.a.close();
+    bag.remove(number);
+    auto fresh = make_pair();
+    renumber(fresh.a, number);
+    bag.add(number, event::read, 2);
+    put(old.b);  // readable for ever, through the duplicate
+    const int before = counted().wait;
+    EXPECT_TRUE(reported(bag.select(50ms)).empty());
+    EXPECT_TRUE(reported(bag.select(50ms)).empty());
+    EXPECT_LE(counted().wait - before, 3) << "it spins";
+    put(fresh.b);
+    EXPECT_EQ(reported(bag.select(1s)), (events_by_descriptor{{number, event::read}}));
+}
+
+CASE(an_orphan_kept_alive_by_a_fork_is_silent) {
+    auto bag = make_counted_bag();
+    auto old = make_pair();
+    auto [stop, stopped] = make_pair();
+    bag.add(old.a, event::read);
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {  // holds old.a open until the parent's end of `stop` closes
+        stop.close();
+        stopped.set_mode(blocking);
+        std::array<char, 1> room;
+        (void)stopped.recv(room);
+        ::_exit(0);
+    }
+    const native_handle number = old.a.descriptor();
+    old.a.close();
+    bag.remove(number);
+    put(old.b);
+    const int before = counted().wait;
+    EXPECT_TRUE(reported(bag.select(50ms)).empty());
+    EXPECT_TRUE(reported(bag.select(50ms)).empty());
+    EXPECT_LE(counted().wait - before, 3);
+    stop.close();
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+}
+
+CASE(a_rebuild_for_an_orphan_keeps_everybody_else) {
+    auto bag = make_bag<int>();
+    auto level = make_pair();
+    auto parked = make_pair();
+    auto spent = make_pair();
+    auto armed = make_pair();
+    auto old = make_pair();
+    put(spent.b);
+    put(parked.b);
+    bag.add(level.a, event::read, 1);
+    bag.add(parked.a, event::none, 2);
+    bag.add(spent.a, event::read, 3, trigger::oneshot);
+    EXPECT_EQ(reported(bag.select(1s)).size(), 1U);
+    bag.add(armed.a, event::read, 4, trigger::oneshot);
+    bag.add(old.a, event::read, 5);
+    const socket duplicate = own(::fcntl(old.a.descriptor(), F_DUPFD_CLOEXEC, 0));
+    const native_handle number = old.a.descriptor();
+    old.a.close();
+    bag.remove(number);
+    put(old.b);
+    EXPECT_TRUE(reported(bag.select(10ms)).empty());
+
+    put(level.b);
+    put(armed.b);
+    const auto expected = events_by_descriptor{{level.a.descriptor(), event::read},
+                                               {armed.a.descriptor(), event::read}};
+    EXPECT_EQ(reported(bag.select(1s)), expected);
+    bag.modify(spent.a, event::read);
+    bag.modify(parked.a, event::read);
+    EXPECT_EQ(reported(bag.select(1s)).size(), 3U);
+}
+
+// TRAPS 2: polling#262.
+CASE(bookkeeping_outlives_close) {
+    auto bag = make_bag<int>();
+    auto old = make_pair();
+    const native_handle number = old.a.descriptor();
+    bag.add(number, event::read, 1);
+    old.a.close();
+    EXPECT_EQ(bag.remove(number), 1);
+    auto fresh = make_pair();
+    renumber(fresh.a, number);
+    bag.add(number, event::read, 2);
+    put(fresh.b);
+    EXPECT_EQ(reported(bag.select(1s)), (events_by_descriptor{{number, event::read}}));
+}
+
+// TRAPS 3: POLLNVAL for ever, EBADF for all.
+CASE(closed_in_the_bag) {
+    auto bag = make_counted_bag<int>();
+    auto closed = make_pair();
+    auto [a, b] = make_pair();
+    const native_handle number = closed.a.descriptor();
+    bag.add(number, event::read | event::write, 1);
+    bag.add(a, event::read, 2);
+    closed.a.close();
+    const int before = counted().wait;
+    EXPECT_TRUE(reported(bag.select(20ms)).empty());
+    EXPECT_TRUE(reported(bag.select(20ms)).empty());
+    EXPECT_LE(counted().wait - before, 4) << "it spins";
+    put(b);
+    EXPECT_EQ(reported(bag.select(1s)), (events_by_descriptor{{a.descriptor(), event::read}}));
+    EXPECT_EQ(bag.remove(number), 1);
+    EXPECT_EQ(reported(bag.select(1s)).size(), 1U);
+    EXPECT_EQ(bag.size(), 1U);
+}
+
+CASE(many_closed_in_the_bag_at_once) {
+    auto bag = make_bag<int>();
+    std::vector<two_ends> pairs;
+    std::vector<native_handle> numbers;
+    for (int i = 0; i < 100; ++i) {
+        pairs.push_back(make_pair());
+        numbers.push_back(pairs.back().a.descriptor());
+        bag.add(numbers.back(), event::read, i);
+    }
+    for (auto& [a, b] : pairs) put(b);
+    events_by_descriptor alive;
+    for (std::size_t i = 0; i < pairs.size(); ++i)
+        if (i % 3 == 0)
+            pairs[i].a.close();
+        else
+            alive.emplace(numbers[i], event::read);
+    EXPECT_EQ(reported(bag.select(1s)), alive);
+    for (const native_handle number : numbers) bag.remove(number);
+    EXPECT_TRUE(bag.empty());
+}
+
+CASE(modify_of_a_closed_descriptor_reports_an_error_once_and_parks) {
+    auto bag = make_bag<int>();
+    auto closed = make_pair();
+    auto [a, b] = make_pair();
+    const native_handle number = closed.a.descriptor();
+    bag.add(number, event::read, 1);
+    bag.add(a, event::read, 2);
+    put(b);
+    closed.a.close();
+    bag.modify(number, event::write);
+    const auto first = reported(bag.select(1s));
+    ASSERT_EQ(first.size(), 2U);
+    EXPECT_EQ(first.at(number), event::error | event::write) << "beside what was asked for";
+    EXPECT_EQ(first.at(a.descriptor()), event::read);
+    EXPECT_EQ(bag.interest(number), event::none);
+    EXPECT_EQ(reported(bag.select(1s)).size(), 1U);
+    // Another change tries again.
+    bag.modify(number, event::read);
+    EXPECT_EQ(reported(bag.select(1s)).size(), 2U);
+    EXPECT_EQ(bag.remove(number), 1);
+}
+
+CASE(unparking_a_closed_descriptor_reports_an_error_once) {
+    auto bag = make_bag<int>();
+    auto closed = make_pair();
+    const native_handle number = closed.a.descriptor();
+    bag.add(number, event::none, 1);
+    closed.a.close();
+    bag.modify(number, event::read);
+    EXPECT_EQ(reported(bag.select(1s)),
+              (events_by_descriptor{{number, event::error | event::read}}));
+    EXPECT_TRUE(reported(bag.select(0s)).empty());
+    EXPECT_EQ(bag.remove(number), 1);
+}
+
+CASE(a_failure_that_was_not_reached_comes_with_the_next_select) {
+    auto bag = make_bag<int>();
+    auto closed = make_pair();
+    const native_handle number = closed.a.descriptor();
+    bag.add(number, event::none, 1);
+    closed.a.close();
+    bag.modify(number, event::read);
+    (void)bag.select(0s);
+    EXPECT_EQ(reported(bag.select(0s)).size(), 1U);
+    EXPECT_TRUE(reported(bag.select(0s)).empty());
+}
+
+CASE(a_failure_that_is_taken_back_is_not_reported) {
+    auto bag = make_bag<int>();
+    auto closed = make_pair();
+    const native_handle number = closed.a.descriptor();
+    bag.add(number, event::none, 1);
+    closed.a.close();
+    bag.modify(number, event::read);
+    (void)bag.select(0s);
+    bag.modify(number, event::none);
+    EXPECT_TRUE(reported(bag.select(0s)).empty());
+    EXPECT_EQ(bag.remove(number), 1);
+}
+
+CASE(remove_of_a_parked_and_of_a_closed_parked_key_works) {
+    auto bag = make_bag<int>();
+    auto [a, b] = make_pair();
+    bag.add(a, event::read, 1);
+    bag.modify(a, event::none);
+    (void)bag.select(0s);
+    const native_handle number = a.descriptor();
+    a.close();
+    EXPECT_EQ(bag.remove(number), 1);
+    auto fresh = make_pair();
+    renumber(fresh.a, number);
+    put(fresh.b);
+    EXPECT_TRUE(reported(bag.select(0s)).empty());
+}
+
+}  // namespace selectors::testing

@@ -1,0 +1,147 @@
+// After a fork the child's bag has a kernel set of its own, and the parent's is untouched.
+#include <functional>
+
+#include <sys/wait.h>
+
+#include "conformance.hpp"
+
+namespace selectors::testing {
+namespace {
+
+/// Runs in a forked child; what it says false to is the exit status's bit.
+int in_child(const std::function<bool()>& body) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        bool fine = false;
+        try {
+            fine = body();
+        } catch (...) {
+        }
+        ::_exit(fine ? 0 : 1);
+    }
+    int status = -1;
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    return status;
+}
+
+}  // namespace
+
+// TRAPS 11: h2o#1427.
+CASE(a_child_that_removes_leaves_the_parents_bag_alone) {
+    auto bag = make_bag<int>();
+    auto [a, b] = make_pair();
+    auto [c, d] = make_pair();
+    bag.add(a, event::read, 1);
+    bag.add(c, event::read, 2);
+    EXPECT_EQ(in_child([&] {
+                  bag.remove(a);
+                  bag.modify(c, event::none);
+                  return bag.select(0s).empty();
+              }),
+              0);
+    put(b);
+    put(d);
+    EXPECT_EQ(reported(bag.select(1s)).size(), 2U);
+}
+
+CASE(a_child_sees_what_the_parent_registered) {
+    auto bag = make_bag<int>();
+    auto [a, b] = make_pair();
+    auto [parked, p] = make_pair();
+    auto [spent, s] = make_pair();
+    put(s);
+    put(p);
+    bag.add(a, event::read, 1);
+    bag.add(parked, event::none, 2);
+    bag.add(spent, event::read, 3, trigger::oneshot);
+    EXPECT_EQ(reported(bag.select(1s)).size(), 1U);
+    put(b);
+    EXPECT_EQ(in_child([&] {
+                  const auto seen = reported(bag.select(1s));
+                  if (seen != events_by_descriptor{{a.descriptor(), event::read}}) return false;
+                  bag.modify(parked, event::read);
+                  bag.modify(spent, event::read);
+                  return reported(bag.select(1s)).size() == 3;
+              }),
+              0);
+    EXPECT_EQ(reported(bag.select(1s)).size(), 1U);
+}
+
+CASE(a_child_can_add_and_the_parent_does_not_see_it) {
+    auto bag = make_bag<int>();
+    auto [a, b] = make_pair();
+    put(b);
+    EXPECT_EQ(in_child([&] {
+                  bag.add(a, event::read, 1);
+                  return reported(bag.select(1s)).size() == 1;
+              }),
+              0);
+    EXPECT_TRUE(reported(bag.select(0s)).empty());
+}
+
+CASE(a_childs_wake_does_not_wake_the_parent) {
+    auto bag = make_counted_bag();
+    EXPECT_EQ(in_child([&] {
+                  bag.wake();  // before its bag is its own
+                  if (!bag.select().empty()) return false;
+                  bag.wake();
+                  return bag.select().empty() && time_of([&] { (void)bag.select(5ms); }) >= 5ms;
+              }),
+              0);
+    const int before = counted().wait;
+    EXPECT_GE(time_of([&] { EXPECT_TRUE(bag.select(10ms).empty()); }), 10ms);
+    EXPECT_LE(counted().wait - before, 2);
+}
+
+CASE(a_child_that_ends_with_its_bag_leaves_the_parents_alone) {
+    auto bag = std::make_unique<selector<int>>(make_bag<int>());
+    auto [a, b] = make_pair();
+    bag->add(a, event::read, 1);
+    EXPECT_EQ(in_child([&] {
+                  bag.reset();
+                  return true;
+              }),
+              0);
+    put(b);
+    EXPECT_EQ(reported(bag->select(1s)).size(), 1U);
+}
+
+CASE(a_fork_inside_the_batch_is_survived_by_both) {
+    auto bag = make_bag<int>();
+    auto [a, b] = make_pair();
+    auto [c, d] = make_pair();
+    put(b);
+    put(d);
+    bag.add(a, event::read, 1);
+    bag.add(c, event::read, 2);
+    int seen = 0;
+    int status = -1;
+    for (auto [key, events] : bag.select(1s)) {
+        if (++seen > 1) continue;
+        bag.modify(key, event::write);
+        status = in_child([&] { return reported(bag.select(1s)).size() == 2; });
+    }
+    EXPECT_EQ(seen, 2);
+    EXPECT_EQ(status, 0);
+    EXPECT_EQ(reported(bag.select(1s)).size(), 2U);
+}
+
+CASE(grandchildren_have_their_own_too) {
+    auto bag = make_bag<int>();
+    auto [a, b] = make_pair();
+    put(b);
+    bag.add(a, event::read, 1);
+    EXPECT_EQ(in_child([&] {
+                  if (reported(bag.select(1s)).size() != 1) return false;
+                  if (in_child([&] {
+                          bag.remove(a);
+                          return true;
+                      }) != 0)
+                      return false;
+                  return reported(bag.select(1s)).size() == 1;
+              }),
+              0);
+    EXPECT_EQ(reported(bag.select(1s)).size(), 1U);
+}
+
+}  // namespace selectors::testing

@@ -1,0 +1,42 @@
+#include <string>
+#include <vector>
+
+#include "conformance.hpp"
+
+namespace selectors::testing {
+namespace {
+
+struct registered_case {
+    const char* name;
+    case_factory make;
+    const char* file;
+    int line;
+};
+
+std::vector<registered_case>& cases() {
+    static std::vector<registered_case> all;
+    return all;
+}
+
+}  // namespace
+
+bool register_case(const char* name, case_factory make, const char* file, int line) {
+    cases().push_back({name, make, file, line});
+    return true;
+}
+
+}  // namespace selectors::testing
+
+int main(int argc, char** argv) {
+    using namespace selectors::testing;
+    ::testing::InitGoogleTest(&argc, argv);
+    for (const auto& mechanism : selectors::backends())
+        for (const auto& each : cases())
+            ::testing::RegisterTest((std::string{"conformance."} + mechanism.name).c_str(), each.name,
+                                    nullptr, nullptr, each.file, each.line, [mechanism, each] {
+                                        conformance_case* made = each.make();
+                                        made->on(mechanism.name);
+                                        return made;
+                                    });
+    return RUN_ALL_TESTS();
+}

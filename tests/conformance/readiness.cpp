@@ -1,0 +1,404 @@
+// What is reported: merging, parking, hang-up, priority, files, high descriptors, fairness.
+#include <set>
+#include <vector>
+
+#include <netinet/in.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+
+#include "conformance.hpp"
+
+namespace selectors::testing {
+namespace {
+
+constexpr event both = event::read | event::write;
+
+/// What is reported for one descriptor in a fresh bag.
+event asked_once(const std::string& backend, socket_view what, event interest) {
+    selector<> bag{backend};
+    bag.add(what, interest);
+    const auto seen = reported(bag.select(0s));
+    return seen.empty() ? event::none : seen.at(what.descriptor());
+}
+
+struct pipe_ends {
+    socket read;
+    socket write;
+};
+pipe_ends make_pipe() {
+    int ends[2];
+    EXPECT_EQ(::pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    return {own(ends[0]), own(ends[1])};
+}
+
+/// A file with something in it, and no name.
+socket make_file() {
+    socket file = own(::open(::testing::TempDir().c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    EXPECT_EQ(::write(file.descriptor(), "text", 4), 4);
+    return file;
+}
+
+}  // namespace
+
+CASE(level_repeats_until_it_is_served) {
+    auto bag = make_bag();
+    auto [a, b] = make_pair();
+    bag.add(a, event::read);
+    EXPECT_TRUE(reported(bag.select(0s)).empty());
+    put(b);
+    for (int i = 0; i < 3; ++i)
+        EXPECT_EQ(reported(bag.select(1s)), (events_by_descriptor{{a.descriptor(), event::read}}));
+    take(a);
+    EXPECT_TRUE(reported(bag.select(0s)).empty());
+}
+
+// TRAPS 6: libkqueue#29, #59; CPython's kqueue yields two tuples.
+CASE(read_and_write_ready_are_one_entry) {
+    auto bag = make_bag();
+    auto [a, b] = make_pair();
+    put(b);
+    bag.add(a, both);
+    EXPECT_EQ(reported(bag.select(1s)), (events_by_descriptor{{a.descriptor(), both}}));
+}
+
+CASE(removing_one_direction_keeps_the_other) {
+    auto bag = make_bag();
+    auto [a, b] = make_pair();
+    put(b);
+    bag.add(a, both);
+    bag.modify(a, event::read);
+    EXPECT_EQ(reported(bag.select(1s)).at(a.descriptor()), event::read);
+    bag.modify(a, event::write);
+    EXPECT_EQ(reported(bag.select(1s)).at(a.descriptor()), event::write);
+    bag.modify(a, both);
+    EXPECT_EQ(reported(bag.select(1s)).at(a.descriptor()), both);
+}
+
+// TRAPS 5: netty#327.
+CASE(parked_is_silent_even_for_a_hang_up) {
+    auto bag = make_counted_bag();
+    auto [a, b] = make_tcp_pair();
+    auto [c, d] = make_pair();
+    bag.add(a, event::read);
+    bag.add(c, event::none);
+    bag.modify(a, event::none);
+    put(b);
+    b.set_linger(0s);
+    b.close();
+    d.close();
+    const int before = counted().wait;
+    EXPECT_TRUE(reported(bag.select(50ms)).empty());
+    EXPECT_LE(counted().wait - before, 2) << "it wakes up for what is parked";
+    EXPECT_EQ(bag.size(), 2U);
+    bag.modify(c, event::read);
+    EXPECT_EQ(reported(bag.select(1s)),
+              (events_by_descriptor{{c.descriptor(), event::read | event::hangup}}));
+}
+
+CASE(hang_up_stands_beside_what_was_asked_for) {
+    auto [a, b] = make_pair();
+    b.close();
+    EXPECT_EQ(asked_once(backend(), a, event::read), event::read | event::hangup);
+    EXPECT_EQ(asked_once(backend(), a, event::write), event::write | event::hangup);
+    EXPECT_EQ(asked_once(backend(), a, both), both | event::hangup);
+    std::array<char, 1> room;
+    EXPECT_EQ(or_throw(a.recv(room)), 0U);
+}
+
+CASE(the_end_of_a_pipe_is_a_hang_up_with_read) {
+    auto [read, write] = make_pipe();
+    write.close();
+    EXPECT_EQ(asked_once(backend(), read, event::read), event::read | event::hangup);
+}
+
+CASE(an_error_stands_beside_what_was_asked_for) {
+    auto [read, write] = make_pipe();
+    read.close();
+    EXPECT_EQ(asked_once(backend(), write, event::write), event::write | event::error);
+
+    auto [a, b] = make_tcp_pair();
+    b.set_linger(0s);
+    b.close();  // resets
+    const event seen = asked_once(backend(), a, event::read);
+    EXPECT_EQ(seen & (event::read | event::error), event::read | event::error) << to_string(seen);
+    std::array<char, 1> room;
+    EXPECT_EQ(a.recv(room).error(), errc::reset);
+}
+
+CASE(a_half_close_is_read_and_no_hang_up) {
+    auto [a, b] = make_tcp_pair();
+    ASSERT_TRUE(b.shutdown(shutdown_side::write));
+    selector bag{backend()};
+    bag.add(a, event::read);
+    EXPECT_EQ(reported(bag.select(1s)).at(a.descriptor()), event::read);
+    put(a, "still open this way");
+}
+
+// TRAPS 27.
+CASE(a_refused_connect_reports_write_and_says_so) {
+    socket reserved = socket::tcp();
+    reserved.bind(address::loopback(0));  // bound, and nobody listens
+    auto client = connect(or_throw(reserved.local_address()));
+    if (client) {
+        auto bag = make_bag();
+        bag.add(*client, event::write);
+        const auto seen = reported(bag.select(5s));
+        ASSERT_EQ(seen.size(), 1U);
+        EXPECT_TRUE(seen.begin()->second & event::write);
+        EXPECT_EQ(client->finish_connect().error(), errc::refused);
+    } else {
+        EXPECT_EQ(client.error(), errc::refused);
+    }
+}
+
+CASE(a_connect_that_succeeds_reports_write) {
+    const socket listener = listen(address::loopback(0));
+    auto client = or_throw(connect(or_throw(listener.local_address())));
+    auto bag = make_bag();
+    bag.add(client, event::write);
+    EXPECT_EQ(reported(bag.select(5s)), (events_by_descriptor{{client.descriptor(), event::write}}));
+    EXPECT_TRUE(client.finish_connect());
+}
+
+// TRAPS 9: cpython#75027, polling#120.
+CASE(priority_without_read_is_reported_alone) {
+    auto bag = make_bag();
+    auto [a, b] = make_tcp_pair();
+    put(b);
+    bag.add(a, event::priority);
+    EXPECT_TRUE(reported(bag.select(0s)).empty()) << "plain data is no priority";
+    ASSERT_EQ(::send(b.descriptor(), "!", 1, MSG_OOB), 1);
+    EXPECT_EQ(reported(bag.select(1s)),
+              (events_by_descriptor{{a.descriptor(), event::priority}}));
+    bag.modify(a, event::priority | event::read);
+    EXPECT_EQ(reported(bag.select(1s)),
+              (events_by_descriptor{{a.descriptor(), event::priority | event::read}}));
+    bag.modify(a, event::read);
+    EXPECT_EQ(reported(bag.select(1s)), (events_by_descriptor{{a.descriptor(), event::read}}));
+}
+
+CASE(a_hang_up_with_priority_alone_is_reported) {
+    if (backend_is("select"))
+        NOT_EXPRESSIBLE("select(2) has no set that a hang-up wakes but those of read and write");
+    auto [a, b] = make_pair();
+    b.close();
+    EXPECT_EQ(asked_once(backend(), a, event::priority), event::hangup);
+}
+
+// TRAPS 8: cpython#84432.
+CASE(files_and_directories_are_always_ready) {
+    const socket file = make_file();
+    const socket folder = own(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const socket null = own(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    auto bag = make_bag<int>();
+    bag.add(file, both, 1);
+    bag.add(folder, event::read, 2);
+    bag.add(null, event::write, 3);
+    const events_by_descriptor all{{file.descriptor(), both},
+                                   {folder.descriptor(), event::read},
+                                   {null.descriptor(), event::write}};
+    EXPECT_EQ(reported(bag.select()), all);
+    EXPECT_EQ(reported(bag.select(1s)), all);
+    ASSERT_EQ(::lseek(file.descriptor(), 0, SEEK_END), 4);  // at the end of the file, too
+    EXPECT_EQ(reported(bag.select(0s)), all);
+    bag.modify(file, event::none);
+    bag.modify(folder, event::write);
+    EXPECT_EQ(reported(bag.select(0s)),
+              (events_by_descriptor{{folder.descriptor(), event::write},
+                                    {null.descriptor(), event::write}}));
+    bag.modify(file, event::read);
+    bag.remove(folder);
+    EXPECT_EQ(bag.remove(null), 3);
+    EXPECT_EQ(reported(bag.select(0s)), (events_by_descriptor{{file.descriptor(), event::read}}));
+    bag.modify(file, event::priority);
+    EXPECT_TRUE(reported(bag.select(0s)).empty());
+}
+
+CASE(a_file_can_be_parked_from_the_start) {
+    const socket file = make_file();
+    auto bag = make_bag();
+    bag.add(file, event::none);
+    EXPECT_TRUE(reported(bag.select(0s)).empty());
+    bag.modify(file, event::read);
+    EXPECT_EQ(reported(bag.select()).size(), 1U);
+    bag.remove(file);
+    EXPECT_TRUE(reported(bag.select(0s)).empty());
+}
+
+CASE(files_do_not_hide_the_sockets) {
+    auto bag = make_bag();
+    const socket file = make_file();
+    std::vector<socket> files;
+    for (int i = 0; i < 2000; ++i) {
+        files.push_back(own(::fcntl(file.descriptor(), F_DUPFD_CLOEXEC, 0)));
+        bag.add(files.back(), event::read);
+    }
+    auto [a, b] = make_pair();
+    put(b);
+    bag.add(a, event::read);
+    std::set<native_handle> seen;
+    for (int round = 0; round < 4; ++round)
+        for (const auto& [descriptor, events] : reported(bag.select())) seen.insert(descriptor);
+    EXPECT_EQ(seen.size(), 2001U);
+}
+
+CASE(other_kinds_of_descriptors_work) {
+    auto bag = make_bag();
+    const socket counter = own(::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
+    bag.add(counter, both);
+    EXPECT_EQ(reported(bag.select(1s)).at(counter.descriptor()), both);
+    bag.remove(counter);
+
+    const socket timer = own(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+    bag.add(timer, event::read);
+    EXPECT_TRUE(reported(bag.select(0s)).empty());
+    const itimerspec soon{{}, {0, 1'000'000}};
+    ASSERT_EQ(::timerfd_settime(timer.descriptor(), 0, &soon, nullptr), 0);
+    EXPECT_EQ(reported(bag.select(5s)).count(timer.descriptor()), 1U);
+    bag.remove(timer);
+
+    auto [read, write] = make_pipe();
+    bag.add(read, event::read);
+    bag.add(write, event::write);
+    EXPECT_EQ(reported(bag.select(1s)), (events_by_descriptor{{write.descriptor(), event::write}}));
+    bag.remove(write);
+
+    const socket terminal = own(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+    ASSERT_EQ(::grantpt(terminal.descriptor()), 0);
+    ASSERT_EQ(::unlockpt(terminal.descriptor()), 0);
+    const socket typed = own(::open(::ptsname(terminal.descriptor()), O_RDWR | O_NOCTTY | O_CLOEXEC));
+    bag.add(typed, event::read);
+    EXPECT_EQ(reported(bag.select(0s)).count(typed.descriptor()), 0U);
+    ASSERT_EQ(::write(terminal.descriptor(), "line\n", 5), 5);
+    EXPECT_EQ(reported(bag.select(1s)).count(typed.descriptor()), 1U);
+
+    const std::string path = ::testing::TempDir() + "fifo-" + std::to_string(::getpid()) + backend();
+    ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+    const socket fifo = own(::open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
+    ::unlink(path.c_str());
+    bag.add(fifo, event::read);
+    EXPECT_EQ(reported(bag.select(0s)).count(fifo.descriptor()), 0U);
+    ASSERT_EQ(::write(fifo.descriptor(), "x", 1), 1);
+    EXPECT_EQ(reported(bag.select(1s)).count(fifo.descriptor()), 1U);
+}
+
+// tokio#4549: Linux reports a hang-up for a TCP socket that was never connected.
+CASE(a_socket_before_listen_or_connect_is_as_the_kernel_has_it) {
+    const socket fresh = socket::tcp();
+    EXPECT_EQ(asked_once(backend(), fresh, event::read), event::read | event::hangup);
+    EXPECT_EQ(asked_once(backend(), fresh, event::none), event::none);
+}
+
+// TRAPS 7: AMQP-CPP#378, openssl#9686.
+CASE(descriptors_beyond_fd_setsize_work) {
+    auto bag = make_bag<int>();
+    auto [a, b] = make_pair();
+    std::vector<socket> high;
+    for (const int number : {1023, 1024, 2000, 19'999}) {
+        high.push_back(own(::dup3(a.descriptor(), number, O_CLOEXEC)));
+        bag.add(high.back(), both, number);
+    }
+    put(b);
+    const auto seen = reported(bag.select(1s));
+    EXPECT_EQ(seen.size(), 4U);
+    for (const auto& [descriptor, events] : seen) EXPECT_EQ(events, both);
+    for (const socket& each : high) EXPECT_EQ(bag.remove(each), each.descriptor());
+}
+
+CASE(what_does_not_fit_comes_first_next_time) {
+    constexpr int pairs = 1500;  // one batch holds 1,024
+    auto bag = make_bag();
+    std::vector<two_ends> all;
+    for (int i = 0; i < pairs; ++i) {
+        all.push_back(make_pair());
+        put(all.back().b);
+        bag.add(all.back().a, event::read);
+    }
+    std::map<native_handle, int> times;
+    const auto count_one = [&] {
+        for (const auto& [descriptor, events] : reported(bag.select(1s))) ++times[descriptor];
+    };
+    count_one();
+    const std::size_t first = times.size();
+    EXPECT_GE(first, 512U);
+    count_one();
+    EXPECT_EQ(times.size(), std::size_t{pairs}) << "somebody waits while others are served twice";
+    for (int i = 0; i < 10; ++i) count_one();
+    const auto [least, most] = std::minmax_element(
+        times.begin(), times.end(), [](const auto& x, const auto& y) { return x.second < y.second; });
+    EXPECT_LE(most->second - least->second, 1);
+}
+
+CASE(many_idle_descriptors_do_not_disturb) {
+    auto bag = make_bag();
+    std::vector<two_ends> idle;
+    for (int i = 0; i < 2000; ++i) {
+        idle.push_back(make_pair());
+        bag.add(idle.back().a, event::read);
+    }
+    put(idle[777].b);
+    EXPECT_EQ(reported(bag.select(1s)),
+              (events_by_descriptor{{idle[777].a.descriptor(), event::read}}));
+    for (auto& each : idle) bag.remove(each.a);
+    EXPECT_TRUE(reported(bag.select(0s)).empty());
+}
+
+CASE(datagrams_are_ready_one_by_one) {
+    socket receiver = socket::udp(family::ipv4, nonblocking);
+    receiver.bind(address::loopback(0));
+    const socket sender = socket::udp();
+    const address where = or_throw(receiver.local_address());
+    auto bag = make_bag();
+    bag.add(receiver, event::read);
+    EXPECT_TRUE(reported(bag.select(0s)).empty());
+    ASSERT_TRUE(sender.sendto("one", where));
+    ASSERT_TRUE(sender.sendto("", where));
+    for (const std::size_t size : {std::size_t{3}, std::size_t{0}}) {
+        EXPECT_EQ(reported(bag.select(1s)).size(), 1U);
+        std::array<char, 16> room;
+        EXPECT_EQ(or_throw(receiver.recvfrom(room)).size, size);
+    }
+    EXPECT_TRUE(reported(bag.select(0s)).empty());
+}
+
+CASE(write_is_reported_again_when_there_is_room) {
+    auto bag = make_bag();
+    auto [a, b] = make_pair();
+    const std::vector<char> block(65536);
+    while (a.send(block)) {
+    }
+    bag.add(a, event::write);
+    EXPECT_TRUE(reported(bag.select(0s)).empty());
+    std::vector<char> room(65536);
+    while (b.recv(room)) {
+    }
+    EXPECT_EQ(reported(bag.select(1s)), (events_by_descriptor{{a.descriptor(), event::write}}));
+}
+
+// TRAPS 26: twisted#10425. The queue is full of connections that were reset before they were accepted.
+CASE(aborted_connections_do_not_stop_the_listener) {
+    const socket listener = listen(address::loopback(0));
+    const address where = or_throw(listener.local_address());
+    auto bag = make_bag();
+    bag.add(listener, event::read);
+    for (int i = 0; i < 500; ++i) {
+        socket client = socket::tcp();
+        ASSERT_TRUE(client.connect(where));
+        client.set_linger(0s);
+    }
+    std::size_t served = 0;
+    while (!reported(bag.select(0s)).empty())
+        for (auto got = listener.accept(nonblocking); got || got.error() == errc::reset;
+             got = listener.accept(nonblocking))
+            ++served;
+    EXPECT_LE(served, 500U);
+    socket client = socket::tcp();
+    ASSERT_TRUE(client.connect(where));
+    EXPECT_EQ(reported(bag.select(1s)).size(), 1U);
+    EXPECT_TRUE(listener.accept().has_value());
+}
+
+}  // namespace selectors::testing

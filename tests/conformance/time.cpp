@@ -1,0 +1,191 @@
+// How long a select waits: never early, never spinning, whatever the number is.
+#include <climits>
+#include <csignal>
+#include <limits>
+#include <thread>
+
+#include <sys/time.h>
+
+#include "conformance.hpp"
+
+namespace selectors::testing {
+namespace {
+
+/// Sends SIGALRM to this process at a steady rate while it lives.
+class signal_storm {
+  public:
+    explicit signal_storm(std::chrono::microseconds every) {
+        struct sigaction action {};
+        action.sa_handler = [](int) { signals = signals + 1; };
+        ::sigaction(SIGALRM, &action, &before_);
+        signals = 0;
+        const auto period = static_cast<suseconds_t>(every.count());
+        const itimerval rate{{0, period}, {0, period}};
+        ::setitimer(ITIMER_REAL, &rate, nullptr);
+    }
+    signal_storm(const signal_storm&) = delete;
+    signal_storm& operator=(const signal_storm&) = delete;
+    ~signal_storm() {
+        const itimerval off{};
+        ::setitimer(ITIMER_REAL, &off, nullptr);
+        ::sigaction(SIGALRM, &before_, nullptr);
+    }
+    static inline volatile std::sig_atomic_t signals = 0;
+
+  private:
+    struct sigaction before_ {};
+};
+
+/// Waits on another thread's wake; how long it took is at least `after`, if it waited at all.
+template <class Bag, class Wait>
+clock::duration waited_until_woken(Bag& bag, Wait wait, clock::duration after = 20ms) {
+    const auto start = clock::now();
+    std::jthread waker{[&] {
+        std::this_thread::sleep_until(start + after);
+        bag.wake();
+    }};
+    wait();
+    return clock::now() - start;
+}
+
+}  // namespace
+
+CASE(zero_and_less_do_not_wait) {
+    auto bag = make_counted_bag();
+    for (const auto none : {0ns, -1ns, std::chrono::nanoseconds::min()}) {
+        const int before = counted().wait;
+        EXPECT_TRUE(reported(bag.select(none)).empty());
+        EXPECT_EQ(counted().wait - before, 1);
+        EXPECT_EQ(counted().last_timeout, 0ns);
+    }
+    EXPECT_TRUE(reported(bag.select(std::chrono::duration<double>{-1e300})).empty());
+    EXPECT_TRUE(reported(bag.select(std::chrono::duration<double>{std::numeric_limits<double>::quiet_NaN()})).empty());
+    EXPECT_TRUE(reported(bag.select(std::chrono::hours::min())).empty());
+    EXPECT_EQ(counted().last_timeout, 0ns);
+}
+
+// TRAPS 23.
+CASE(an_empty_bag_still_waits) {
+    auto bag = make_bag();
+    EXPECT_GE(time_of([&] { EXPECT_TRUE(bag.select(20ms).empty()); }), 20ms);
+    auto [a, b] = make_pair();
+    bag.add(a, event::read);
+    bag.remove(a);
+    EXPECT_GE(time_of([&] { EXPECT_TRUE(bag.select(20ms).empty()); }), 20ms);
+    EXPECT_GE(waited_until_woken(bag, [&] { (void)bag.select(); }), 20ms);
+}
+
+// TRAPS 18: asyncio#106, mio 0.8.5.
+CASE(short_waits_are_not_early_and_do_not_spin) {
+    auto bag = make_counted_bag();
+    for (const auto wait : {1ns, 999ns, 100'000ns, 999'000ns, 1'000'001ns, 5'000'000ns}) {
+        const int before = counted().wait;
+        EXPECT_GE(time_of([&] { (void)bag.select(wait); }), wait);
+        EXPECT_LE(counted().wait - before, 2) << wait.count() << " ns";
+    }
+}
+
+CASE(a_duration_of_any_unit_is_rounded_up) {
+    using frames = std::chrono::duration<std::int64_t, std::ratio<1, 60>>;
+    auto bag = make_bag();
+    EXPECT_GE(time_of([&] { (void)bag.select(frames{1}); }), 16'666'667ns);
+    EXPECT_GE(time_of([&] { (void)bag.select(std::chrono::duration<double>{0.001}); }), 1ms);
+    EXPECT_GT(time_of([&] { (void)bag.select(std::chrono::duration<double, std::nano>{0.4}); }), 0ns);
+}
+
+// TRAPS 19: mio#1948.
+CASE(over_long_waits_wait) {
+    using namespace std::chrono;
+    auto bag = make_counted_bag();
+    const auto expect_wait = [&](auto timeout) {
+        EXPECT_GE(waited_until_woken(bag, [&] { EXPECT_TRUE(bag.select(timeout).empty()); }), 20ms);
+    };
+    expect_wait(milliseconds{INT_MAX} - 1ms);
+    expect_wait(milliseconds{INT_MAX});
+    expect_wait(milliseconds{INT_MAX} + 1ms);
+    expect_wait(milliseconds{UINT_MAX} + 1ms);
+    expect_wait(days{30});
+    expect_wait(nanoseconds::max());
+    expect_wait(milliseconds::max());
+    expect_wait(hours::max());
+    expect_wait(duration<double>{std::numeric_limits<double>::infinity()});
+    expect_wait(duration<float>{1e30F});
+    const int before = counted().wait;
+    expect_wait(days{30});
+    EXPECT_LE(counted().wait - before, 2);
+}
+
+CASE(over_long_waits_still_see_what_is_ready) {
+    auto bag = make_bag();
+    auto [a, b] = make_pair();
+    put(b);
+    bag.add(a, event::read);
+    EXPECT_EQ(reported(bag.select(std::chrono::milliseconds::max())).size(), 1U);
+    EXPECT_EQ(reported(bag.select(std::chrono::days{30})).size(), 1U);
+    EXPECT_EQ(reported(bag.select_until(clock::time_point::max())).size(), 1U);
+}
+
+CASE(select_until_takes_any_point_in_time) {
+    auto bag = make_counted_bag();
+    const auto then = clock::now() + 10ms;
+    EXPECT_TRUE(bag.select_until(then).empty());
+    EXPECT_GE(clock::now(), then);
+    for (const auto past : {clock::now() - 1h, clock::time_point{}, clock::time_point::min()}) {
+        const int before = counted().wait;
+        EXPECT_TRUE(bag.select_until(past).empty());
+        EXPECT_EQ(counted().wait - before, 1);
+        EXPECT_EQ(counted().last_timeout, 0ns);
+    }
+    for (const auto far : {clock::time_point::max(), clock::time_point::max() - 1ns, clock::now() + 1000h})
+        EXPECT_GE(waited_until_woken(bag, [&] { (void)bag.select_until(far); }), 20ms);
+}
+
+// TRAPS 17: bun#34780; the JDK under a signal storm. Of five waits the shortest counts: a wait that
+// begins anew with every signal never ends while the storm lasts, and this machine may be busy.
+CASE(signals_do_not_lengthen_or_shorten_a_wait) {
+    auto bag = make_bag();
+    auto shortest = clock::duration::max();
+    const signal_storm storm{333us};
+    for (int i = 0; i < 5; ++i) {
+        const auto waited = time_of([&] { EXPECT_TRUE(bag.select(100ms).empty()); });
+        EXPECT_GE(waited, 100ms);
+        shortest = std::min(shortest, waited);
+    }
+    EXPECT_GT(storm.signals, 100) << "there was no storm";
+    EXPECT_LE(shortest, 110ms);
+}
+
+CASE(events_come_through_a_signal_storm) {
+    auto bag = make_bag();
+    auto [a, b] = make_pair();
+    bag.add(a, event::read);
+    const signal_storm storm{333us};
+    for (int i = 0; i < 20; ++i) {
+        EXPECT_TRUE(bag.select(2ms).empty());
+        put(b);
+        EXPECT_EQ(reported(bag.select(1s)).size(), 1U);
+        take(a);
+    }
+}
+
+CASE(spin_polls_and_then_sleeps) {
+    auto bag = make_counted_bag();
+    auto [a, b] = make_pair();
+    bag.add(a, event::read);
+    bag.spin(2ms);
+    int before = counted().wait;
+    EXPECT_GE(time_of([&] { EXPECT_TRUE(bag.select(10ms).empty()); }), 10ms);
+    EXPECT_GE(counted().wait - before, 3) << "it did not poll";
+    EXPECT_GT(counted().last_timeout, 0ns) << "it did not sleep";
+    EXPECT_GE(time_of([&] { EXPECT_TRUE(bag.select(1ms).empty()); }), 1ms);
+    put(b);
+    EXPECT_EQ(reported(bag.select()).size(), 1U);
+    take(a);
+    EXPECT_GE(waited_until_woken(bag, [&] { (void)bag.select(); }), 20ms);
+    bag.spin(0ns);
+    before = counted().wait;
+    EXPECT_TRUE(bag.select(5ms).empty());
+    EXPECT_LE(counted().wait - before, 2);
+}
+
+}  // namespace selectors::testing

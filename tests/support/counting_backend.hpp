@@ -1,0 +1,62 @@
+// support/counting_backend.hpp - a real backend that counts how often it is asked for what.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string_view>
+
+#include <selectors/backend.hpp>
+
+namespace selectors::testing {
+
+struct calls {
+    int add = 0;
+    int modify = 0;
+    int remove = 0;
+    int wait = 0;
+    int wake = 0;
+    int reopen = 0;
+    std::chrono::nanoseconds last_timeout{};
+
+    int changes() const { return add + modify + remove; }
+};
+
+class counting_backend final : public backend {
+  public:
+    counting_backend(backend_handle counted, std::shared_ptr<calls> into)
+        : counted_{std::move(counted)}, calls_{std::move(into)} {}
+
+    const char* name() const noexcept override { return counted_->name(); }
+    bool supports(trigger mode) const noexcept override { return counted_->supports(mode); }
+    admission add(const registration& wanted) override {
+        ++calls_->add;
+        return counted_->add(wanted);
+    }
+    void modify(const registration& wanted) override {
+        ++calls_->modify;
+        counted_->modify(wanted);
+    }
+    bool remove(const registration& known) noexcept override {
+        ++calls_->remove;
+        return counted_->remove(known);
+    }
+    std::size_t wait(std::span<notice> room, std::chrono::nanoseconds timeout) override {
+        ++calls_->wait;
+        calls_->last_timeout = timeout;
+        return counted_->wait(room, timeout);
+    }
+    void wake() noexcept override {
+        ++calls_->wake;
+        counted_->wake();
+    }
+    void reopen() override {
+        ++calls_->reopen;
+        counted_->reopen();
+    }
+
+  private:
+    backend_handle counted_;
+    std::shared_ptr<calls> calls_;
+};
+
+}  // namespace selectors::testing
