@@ -37,8 +37,8 @@ enum class address_error {
     embedded_nul,
     path_too_long,
     not_supported,
-    not_found,       ///< resolve only: the resolver knows no such host
-    no_resolver,     ///< resolve only: the resolver could not be asked; later it may answer
+    not_found,    ///< resolve only: the resolver knows no such host
+    no_resolver,  ///< resolve only: the resolver could not be asked; later it may answer
 };
 
 SELECTORS_API std::error_code make_error_code(address_error error) noexcept;

@@ -39,7 +39,7 @@ struct registration {
 /// read and write stand beside those is the bag's work.
 /// Laid out as x86-64's epoll_event, so that the kernel writes it in place.
 struct notice {
-    std::uint32_t events;      ///< event::bits()
+    std::uint32_t events;  ///< event::bits()
     std::uint32_t slot;
     std::uint32_t generation;  ///< 0: the backend's own, nobody's
 };

@@ -28,11 +28,10 @@ using element_of = std::remove_cv_t<typename decltype(std::span(std::declval<Ran
 
 /// Contiguous memory whose bytes mean something elsewhere: no pointers, no lists of buffers.
 template <class Range>
-concept byte_range = requires(Range& range) { std::span(range); } &&
-                     std::is_trivially_copyable_v<element_of<Range>> &&
-                     !std::is_pointer_v<element_of<Range>> &&
-                     !std::same_as<element_of<Range>, const_buffer> &&
-                     !std::same_as<element_of<Range>, mutable_buffer>;
+concept byte_range =
+    requires(Range& range) { std::span(range); } && std::is_trivially_copyable_v<element_of<Range>> &&
+    !std::is_pointer_v<element_of<Range>> && !std::same_as<element_of<Range>, const_buffer> &&
+    !std::same_as<element_of<Range>, mutable_buffer>;
 
 }  // namespace detail
 

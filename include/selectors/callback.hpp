@@ -90,11 +90,13 @@ class callback<Result(Arguments...)> {
 
   private:
     template <class Target>
-    static constexpr bool fits = sizeof(Target) <= inline_size &&
-                                 alignof(Target) <= alignof(std::max_align_t) &&
-                                 std::is_nothrow_move_constructible_v<Target>;
+    static constexpr bool fits =
+        sizeof(Target) <= inline_size && alignof(Target) <= alignof(std::max_align_t) &&
+        std::is_nothrow_move_constructible_v<Target>;
 
-    [[noreturn]] static Result invoke_nothing(std::byte*, Arguments...) { detail::throw_empty_callback(); }
+    [[noreturn]] static Result invoke_nothing(std::byte*, Arguments...) {
+        detail::throw_empty_callback();
+    }
 
     void take(callback& other) noexcept {
         if (!other.relocate_) return;

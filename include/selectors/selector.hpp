@@ -284,9 +284,7 @@ class selector {
                 slot = bag->core_.first_in_use(slot + 1);
                 return *this;
             }
-            bool operator==(end_of_keys) const noexcept {
-                return slot >= bag->core_.slot_count();
-            }
+            bool operator==(end_of_keys) const noexcept { return slot >= bag->core_.slot_count(); }
         };
         iterator begin() const noexcept { return {bag, bag->core_.first_in_use(0)}; }
         end_of_keys end() const noexcept { return {}; }

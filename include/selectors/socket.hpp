@@ -62,10 +62,9 @@ class SELECTORS_API socket_view {
     constexpr socket_view(native_handle descriptor) noexcept : descriptor_{descriptor} {}
     /// Anything that has a native_handle().
     template <class Owner>
-        requires(!std::derived_from<Owner, socket_view>) &&
-                requires(const Owner& owner) {
-                    { owner.native_handle() } -> std::same_as<selectors::native_handle>;
-                }
+        requires(!std::derived_from<Owner, socket_view>) && requires(const Owner& owner) {
+            { owner.native_handle() } -> std::same_as<selectors::native_handle>;
+        }
     constexpr socket_view(const Owner& owner) noexcept : descriptor_{owner.native_handle()} {}
 
     constexpr native_handle descriptor() const noexcept { return descriptor_; }

@@ -20,8 +20,8 @@ static_assert(event::read.bits() == EPOLLIN && event::write.bits() == EPOLLOUT &
               event::hangup.bits() == EPOLLHUP);
 
 /// True on x86-64, where epoll_event is packed: then the kernel's buffer is the bag's.
-constexpr bool in_place = sizeof(epoll_event) == sizeof(notice) &&
-                          offsetof(epoll_event, data) == offsetof(notice, slot);
+constexpr bool in_place =
+    sizeof(epoll_event) == sizeof(notice) && offsetof(epoll_event, data) == offsetof(notice, slot);
 
 constexpr std::uint32_t flags_of(trigger mode) noexcept {
     switch (mode) {
@@ -116,8 +116,7 @@ class epoll_backend final : public backend {
     }
 
     int control(int operation, const registration& of) noexcept {
-        epoll_event event =
-            make_event(of.interest.bits() | flags_of(of.mode), of.slot, of.generation);
+        epoll_event event = make_event(of.interest.bits() | flags_of(of.mode), of.slot, of.generation);
         return ::epoll_ctl(set_, operation, of.descriptor, &event);
     }
 

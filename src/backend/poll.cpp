@@ -88,7 +88,9 @@ class poll_backend final : public backend {
     };
 
     static void require_open(native_handle descriptor) {
-        if (!sys::is_open(descriptor)) throw std::system_error(sys::last_error(), "fcntl of descriptor " + std::to_string(descriptor));
+        if (!sys::is_open(descriptor))
+            throw std::system_error(sys::last_error(),
+                                    "fcntl of descriptor " + std::to_string(descriptor));
     }
 
     void watch_waker() {
@@ -107,11 +109,11 @@ class poll_backend final : public backend {
         owners_.pop_back();
     }
 
-    /// Goes round once, beginning where the room last ended, until `left` ready ones are found.
+    /// Goes round, beginning where the room last ended, until the `left` ready ones are found.
     std::size_t collect(std::span<notice> room, std::size_t left) noexcept {
         std::size_t count = 0;
         std::uint32_t at = next_;
-        for (auto steps = polled_.size() - 1; left > 0 && steps > 0; --steps, ++at) {
+        for (; left > 0; ++at) {
             if (at == 0 || at >= polled_.size()) at = 1;
             if (polled_[at].revents == 0) continue;
             if (count == room.size()) break;
@@ -132,7 +134,8 @@ class poll_backend final : public backend {
 
     int call(std::chrono::nanoseconds timeout) noexcept {
         using namespace std::chrono;
-        if (timeout < nanoseconds::zero()) return ::ppoll(polled_.data(), polled_.size(), nullptr, nullptr);
+        if (timeout < nanoseconds::zero())
+            return ::ppoll(polled_.data(), polled_.size(), nullptr, nullptr);
         const auto whole = floor<seconds>(timeout);
         const timespec precise{static_cast<time_t>(whole.count()),
                                static_cast<long>((timeout - whole).count())};

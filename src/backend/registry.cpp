@@ -31,7 +31,8 @@ const char* named_by_environment() noexcept {
 
 std::string known_names() {
     std::string names;
-    for (const mechanism& each : mechanisms) names += (names.empty() ? "" : ", ") + std::string{each.name};
+    for (const mechanism& each : mechanisms)
+        names += (names.empty() ? "" : ", ") + std::string{each.name};
     return names;
 }
 

@@ -66,11 +66,10 @@ class select_backend final : public backend {
     }
 
     std::size_t wait(std::span<notice> room, std::chrono::nanoseconds timeout) override {
-        for (int i = 0; i < 3; ++i) found_[i] = asked_[i];
-        if (call(timeout) < 0) {
-            if (errno == EBADF) forget_closed();
-            if (errno == EBADF || errno == EINTR) return 0;
-            throw std::system_error(sys::last_error(), "select");
+        while (call(timeout) < 0) {
+            if (errno == EINTR) return 0;
+            if (errno != EBADF) throw std::system_error(sys::last_error(), "select");
+            forget_closed();
         }
         list_found();
         return report(room);
@@ -89,7 +88,9 @@ class select_backend final : public backend {
     static constexpr event directions[3] = {event::read, event::write, event::priority};
 
     static void require_open(native_handle descriptor) {
-        if (!sys::is_open(descriptor)) throw std::system_error(sys::last_error(), "fcntl of descriptor " + std::to_string(descriptor));
+        if (!sys::is_open(descriptor))
+            throw std::system_error(sys::last_error(),
+                                    "fcntl of descriptor " + std::to_string(descriptor));
     }
 
     void reserve(std::uint32_t descriptor) {
@@ -127,10 +128,9 @@ class select_backend final : public backend {
             for (auto bits = sets[0].word(word) | sets[1].word(word) | sets[2].word(word); bits != 0;
                  bits &= bits - 1) {
                 const auto descriptor = static_cast<std::uint32_t>(
-                    word * descriptor_set::bits_per_word +
-                    static_cast<unsigned>(__builtin_ctzl(bits)));
-                polled_.push_back({static_cast<int>(descriptor),
-                                   static_cast<short>(asked(descriptor).bits()), 0});
+                    word * descriptor_set::bits_per_word + static_cast<unsigned>(__builtin_ctzl(bits)));
+                polled_.push_back(
+                    {static_cast<int>(descriptor), static_cast<short>(asked(descriptor).bits()), 0});
             }
     }
 
@@ -145,7 +145,6 @@ class select_backend final : public backend {
         list(asked_);
         for (const pollfd& each : polled_)
             if (!sys::is_open(each.fd)) ask(static_cast<std::uint32_t>(each.fd), event::none);
-        errno = EBADF;
     }
 
     /// Goes round once, beginning after the descriptor where the room last ended.
@@ -171,6 +170,7 @@ class select_backend final : public backend {
 
     int call(std::chrono::nanoseconds timeout) noexcept {
         using namespace std::chrono;
+        for (int i = 0; i < 3; ++i) found_[i] = asked_[i];
         const auto highest = static_cast<int>(generation_.size());
         const auto whole = floor<seconds>(timeout);
         const timespec precise{static_cast<time_t>(whole.count()),

@@ -1,5 +1,3 @@
-#include <selectors/address.hpp>
-
 #include <algorithm>
 #include <charconv>
 #include <cstring>
@@ -9,6 +7,8 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+
+#include <selectors/address.hpp>
 
 namespace selectors {
 namespace {
@@ -39,7 +39,8 @@ result<std::uint16_t> parse_port(std::string_view text) noexcept {
     if (text.empty()) return no_address(address_error::missing_port);
     std::uint16_t port = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-    if (error != std::errc{} || end != text.data() + text.size()) return no_address(address_error::bad_port);
+    if (error != std::errc{} || end != text.data() + text.size())
+        return no_address(address_error::bad_port);
     return port;
 }
 
@@ -147,7 +148,8 @@ result<address> address::unix_path(std::string_view path) noexcept {
 #endif
     if (!abstract && path.find('\0') != path.npos) return no_address(address_error::embedded_nul);
     // A path keeps its final NUL; an abstract name may fill the room (unix(7)).
-    if (path.size() > (abstract ? path_room : path_room - 1)) return no_address(address_error::path_too_long);
+    if (path.size() > (abstract ? path_room : path_room - 1))
+        return no_address(address_error::path_too_long);
     sockaddr_un native{};
     native.sun_family = AF_UNIX;
     std::copy(path.begin(), path.end(), native.sun_path);

@@ -46,7 +46,8 @@ address_list::~address_list() {
 
 result<address_list> resolve(std::string_view host, std::uint16_t port, family wanted) {
     const auto number = address::parse(host, port);
-    if (number && (wanted == family::none || wanted == number->kind())) return address_list{&*number, 1};
+    if (number && (wanted == family::none || wanted == number->kind()))
+        return address_list{&*number, 1};
     // Only what may be a name goes to the resolver; what can be neither is said here.
     if (!number && number.error() != address_error::bad_host) return std::unexpected{number.error()};
     if (number || host.find_first_of(":%") != host.npos)

@@ -1,5 +1,3 @@
-#include <selectors/socket.hpp>
-
 #include <algorithm>
 #include <limits>
 #include <string>
@@ -8,6 +6,8 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+
+#include <selectors/socket.hpp>
 
 #include "system/system.hpp"
 
@@ -119,7 +119,8 @@ void socket_view::set_raw(int level, int name, const_buffer value) const {
 }
 
 std::size_t socket_view::get_raw(int level, int name, mutable_buffer value) const {
-    return or_throw(sys::get_option(descriptor_, level, name, value.data(), value.size()), "getsockopt");
+    return or_throw(sys::get_option(descriptor_, level, name, value.data(), value.size()),
+                    "getsockopt");
 }
 
 void socket_view::set_mode(io_mode mode) const {

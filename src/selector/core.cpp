@@ -53,7 +53,8 @@ struct core::books {
     nanoseconds spin{};
     std::atomic<bool> woken = false;
     unsigned epoch = sys::process_epoch();
-    bool orphans = false;  ///< the kernel may report what was removed here
+    bool orphans = false;      ///< the kernel may report what is not armed here any more
+    bool rebuild_due = false;  ///< it did
     notice batch[batch_size];
 
     static event interest(const slot& s) noexcept { return event::from_bits(s.interest); }
@@ -126,7 +127,10 @@ struct core::books {
     void apply(std::uint32_t index) {
         slot& s = slots[index];
         if (s.interest == s.applied && !s.has(slot::spent)) return stamp(s);
-        if (s.interest == 0) return withdraw(index);
+        if (s.interest == 0) {
+            // A spent oneshot stays where it is, disarmed: arming it again is one call, not two.
+            return s.has(slot::spent) ? stamp(s) : withdraw(index);
+        }
         if (!enrolled(s)) return enroll(index);
         mechanism->modify(registration_of(index));
         s.applied = s.interest;
@@ -134,9 +138,11 @@ struct core::books {
         stamp(s);
     }
 
-    /// A change failed: the kernel has nothing of it, the user is told with the next batch.
+    /// A change failed: the user is told with the next batch. The number was perhaps closed, and then
+    /// its file may live on.
     void fail(std::uint32_t index) noexcept {
         slot& s = slots[index];
+        orphans = true;
         s.applied = 0;
         s.state = slot::in_use | slot::failed;
         s.stamp = nowhere;
@@ -159,7 +165,8 @@ struct core::books {
                     unlist(changes, index);
                 }
             }
-            batch[failures++] = {(event::error | (interest(s) & both_ways)).bits(), index, s.generation};
+            batch[failures++] = {(event::error | (interest(s) & both_ways)).bits(), index,
+                                 s.generation};
         }
         return failures;
     }
@@ -168,7 +175,7 @@ struct core::books {
     void rebuild() {
         mechanism->reopen();
         epoch = sys::process_epoch();
-        orphans = false;
+        orphans = rebuild_due = false;
         for (std::uint32_t index = 0; index < slots.size(); ++index) {
             slot& s = slots[index];
             if (!s.has(slot::in_use) || s.has(slot::file)) continue;
@@ -191,15 +198,18 @@ struct core::books {
 
     // --- waiting ---------------------------------------------------------------------------------
 
-    /// Drops what is the mechanism's own and, where there may be orphans, theirs.
-    std::size_t sift(notice* fresh, std::size_t count) {
+    /// Drops what is the mechanism's own and, where there may be orphans, theirs. The kernel's set is
+    /// then made anew before the next wait: not now, for the batch has yet to say what is spent.
+    std::size_t sift(notice* fresh, std::size_t count) noexcept {
         if (count == 1 && fresh->generation == 0) return 0;
         if (!orphans) return count;
         auto* last = std::remove_if(fresh, fresh + count, [&](const notice& seen) {
-            return seen.generation != 0 && seen.generation != slots[seen.slot].generation;
+            if (seen.generation == 0) return false;
+            const slot& s = slots[seen.slot];
+            return seen.generation != s.generation || s.applied == 0;
         });
         const auto kept = static_cast<std::size_t>(last - fresh);
-        if (kept != count) rebuild();
+        rebuild_due = kept != count;
         return kept;
     }
 
@@ -219,7 +229,7 @@ struct core::books {
             const auto limit = timeout < nanoseconds::zero() ? spin : std::min(spin, timeout);
             do {
                 const std::size_t count = sift(room.data(), mechanism->wait(room, nanoseconds::zero()));
-                if (count > 0 || woken.load(std::memory_order_relaxed)) return count;
+                if (count > 0 || rebuild_due || woken.load(std::memory_order_relaxed)) return count;
             } while (sys::now() - start < limit);
             if (timeout > nanoseconds::zero()) {
                 timeout -= sys::now() - start;
@@ -260,9 +270,10 @@ void core::close() noexcept {
 
 std::uint32_t core::add(native_handle descriptor, event interest, trigger mode) {
     if (descriptor < 0)
-        throw std::invalid_argument(descriptor_text(descriptor) +
-                                    " is none: was the socket moved from before its view was taken, or never "
-                                    "opened?");
+        throw std::invalid_argument(
+            descriptor_text(descriptor) +
+            " is none: was the socket moved from before its view was taken, or never "
+            "opened?");
     require_askable(interest);
     if (mode != trigger::level && mode != trigger::oneshot && !books_->mechanism->supports(mode))
         throw std::invalid_argument(std::string{"the backend "} + books_->mechanism->name() +
@@ -365,6 +376,17 @@ event core::settle(const notice& seen) noexcept {
         s.state &= static_cast<std::uint8_t>(~slot::failed);
         return events;
     }
+    if (s.mode == trigger::oneshot && books_->native_oneshot && !s.has(slot::file)) {
+        // Whatever the caller is told, the kernel has disarmed it.
+        s.applied = 0;
+        s.state |= slot::spent;
+        if (asked) books_->list(books_->changes, seen.slot);
+    }
+    if (s.mode == trigger::edge && !s.has(slot::file) && (events & askable) - asked) {
+        // An edge that nobody sees does not come again by itself: should it be asked for after all.
+        s.applied |= slot::told_in_vain;
+        books_->list(books_->changes, seen.slot);
+    }
     if (!asked) return event::none;
     if (events & (event::error | event::hangup)) events |= asked & both_ways;
     events &= asked | event::error | event::hangup;
@@ -372,14 +394,10 @@ event core::settle(const notice& seen) noexcept {
 
     if (s.mode == trigger::oneshot) {
         s.interest = 0;
-        if (s.has(slot::file)) {
+        if (s.has(slot::file))
             books_->unlist(books_->files, seen.slot);
-        } else if (books_->native_oneshot) {
-            s.applied = 0;
-            s.state |= slot::spent;
-        } else {
+        else
             books_->list(books_->changes, seen.slot);
-        }
     } else if (s.mode == trigger::edge && s.has(slot::file)) {
         books_->unlist(books_->files, seen.slot);
     }
@@ -393,7 +411,8 @@ bool core::keep_unreached() noexcept {
     for (const notice* seen = next_; seen != last_; ++seen) {
         const slot& s = slots_[seen->slot];
         if (seen->generation != s.generation) continue;
-        if (s.mode == trigger::oneshot || s.mode == trigger::edge || s.has(slot::failed)) *kept++ = *seen;
+        if (s.mode == trigger::oneshot || s.mode == trigger::edge || s.has(slot::failed))
+            *kept++ = *seen;
     }
     next_ = books_->batch;
     last_ = kept;
@@ -419,6 +438,7 @@ void core::fill(nanoseconds timeout, time_point deadline) {
     if (next_ != last_ && keep_unreached()) return;
     const bool limited = timeout > nanoseconds::zero();
     for (;;) {
+        if (b.rebuild_due) b.rebuild();
         std::size_t count = b.apply_changes();
         count += b.report_files(b.batch + count, (batch_size - count + 1) / 2);
         next_ = b.batch;

@@ -146,7 +146,7 @@ result<std::size_t> get_option(native_handle descriptor, int level, int name, vo
 }
 
 bool is_socket_file(const char* path) noexcept {
-    struct stat status {};
+    struct stat status{};
     return ::lstat(path, &status) == 0 && S_ISSOCK(status.st_mode);
 }
 

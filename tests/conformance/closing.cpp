@@ -171,8 +171,8 @@ CASE(a_rebuild_for_an_orphan_keeps_everybody_else) {
 
     put(level.b);
     put(armed.b);
-    const auto expected = events_by_descriptor{{level.a.descriptor(), event::read},
-                                               {armed.a.descriptor(), event::read}};
+    const auto expected =
+        events_by_descriptor{{level.a.descriptor(), event::read}, {armed.a.descriptor(), event::read}};
     EXPECT_EQ(reported(bag.select(1s)), expected);
     bag.modify(spent.a, event::read);
     bag.modify(parked.a, event::read);
@@ -257,6 +257,22 @@ CASE(modify_of_a_closed_descriptor_reports_an_error_once_and_parks) {
     EXPECT_EQ(bag.remove(number), 1);
 }
 
+CASE(an_orphan_left_by_a_failed_change_is_silent) {
+    auto bag = make_counted_bag<int>();
+    auto old = make_pair();
+    const native_handle number = old.a.descriptor();
+    const socket duplicate = own(::fcntl(number, F_DUPFD_CLOEXEC, 0));
+    bag.add(number, event::read, 1);
+    old.a.close();
+    bag.modify(number, event::read | event::write);
+    EXPECT_EQ(reported(bag.select(0s)).size(), 1U) << "the failure";
+    put(old.b);
+    const int before = counted().wait;
+    EXPECT_TRUE(reported(bag.select(20ms)).empty());
+    EXPECT_TRUE(reported(bag.select(20ms)).empty());
+    EXPECT_LE(counted().wait - before, 4) << "it spins";
+}
+
 CASE(unparking_a_closed_descriptor_reports_an_error_once) {
     auto bag = make_bag<int>();
     auto closed = make_pair();
@@ -264,8 +280,7 @@ CASE(unparking_a_closed_descriptor_reports_an_error_once) {
     bag.add(number, event::none, 1);
     closed.a.close();
     bag.modify(number, event::read);
-    EXPECT_EQ(reported(bag.select(1s)),
-              (events_by_descriptor{{number, event::error | event::read}}));
+    EXPECT_EQ(reported(bag.select(1s)), (events_by_descriptor{{number, event::error | event::read}}));
     EXPECT_TRUE(reported(bag.select(0s)).empty());
     EXPECT_EQ(bag.remove(number), 1);
 }

@@ -18,8 +18,9 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <selectors/selectors.hpp>
 #include <unistd.h>
+
+#include <selectors/selectors.hpp>
 
 #include "support/counting_backend.hpp"
 
@@ -44,8 +45,7 @@ class conformance_case : public ::testing::Test {
     /// A bag whose backend counts into calls().
     template <class Data = none>
     selector<Data> make_counted_bag() {
-        return selector<Data>{
-            backend_handle{new counting_backend{open_backend(backend_), calls_}}};
+        return selector<Data>{backend_handle{new counting_backend{open_backend(backend_), calls_}}};
     }
     const calls& counted() const { return *calls_; }
 
@@ -57,13 +57,13 @@ class conformance_case : public ::testing::Test {
 using case_factory = conformance_case* (*)();
 bool register_case(const char* name, case_factory make, const char* file, int line);
 
-#define CASE(name)                                                                                 \
-    class name : public ::selectors::testing::conformance_case {                                   \
-        void TestBody() override;                                                                  \
-    };                                                                                             \
-    [[maybe_unused]] static const bool name##_is_registered = ::selectors::testing::register_case( \
-        #name, [] { return static_cast<::selectors::testing::conformance_case*>(new name); },      \
-        __FILE__, __LINE__);                                                                       \
+#define CASE(name)                                                                                     \
+    class name : public ::selectors::testing::conformance_case {                                       \
+        void TestBody() override;                                                                      \
+    };                                                                                                 \
+    [[maybe_unused]] static const bool name##_is_registered = ::selectors::testing::register_case(     \
+        #name, [] { return static_cast<::selectors::testing::conformance_case*>(new name); },          \
+        __FILE__, __LINE__);                                                                           \
     void name::TestBody()
 
 #define NOT_EXPRESSIBLE(reason) GTEST_SKIP() << "not expressible: " << reason

@@ -29,7 +29,8 @@ CASE(many_modifies_are_one_call) {
     auto [a, b] = make_pair();
     bag.add(a, event::read);
     const int before = counted().changes();
-    for (const event each : {event::none, both, event::priority, event::none, event::write}) bag.modify(a, each);
+    for (const event each : {event::none, both, event::priority, event::none, event::write})
+        bag.modify(a, each);
     EXPECT_EQ(reported(bag.select(1s)).at(a.descriptor()), event::write);
     EXPECT_EQ(counted().changes(), before + 1);
 }
@@ -72,9 +73,9 @@ CASE(a_steady_server_costs_no_changes) {
         put(b);
         for (auto [key, events] : bag.select(1s)) {
             take(key.socket());
-            bag.modify(key, both);           // the answer might not go out at once ...
+            bag.modify(key, both);  // the answer might not go out at once ...
             put(key.socket());
-            bag.modify(key, event::read);    // ... but it did
+            bag.modify(key, event::read);  // ... but it did
         }
         take(b);
     }

@@ -171,8 +171,7 @@ CASE(priority_without_read_is_reported_alone) {
     bag.add(a, event::priority);
     EXPECT_TRUE(reported(bag.select(0s)).empty()) << "plain data is no priority";
     ASSERT_EQ(::send(b.descriptor(), "!", 1, MSG_OOB), 1);
-    EXPECT_EQ(reported(bag.select(1s)),
-              (events_by_descriptor{{a.descriptor(), event::priority}}));
+    EXPECT_EQ(reported(bag.select(1s)), (events_by_descriptor{{a.descriptor(), event::priority}}));
     bag.modify(a, event::priority | event::read);
     EXPECT_EQ(reported(bag.select(1s)),
               (events_by_descriptor{{a.descriptor(), event::priority | event::read}}));
@@ -206,9 +205,8 @@ CASE(files_and_directories_are_always_ready) {
     EXPECT_EQ(reported(bag.select(0s)), all);
     bag.modify(file, event::none);
     bag.modify(folder, event::write);
-    EXPECT_EQ(reported(bag.select(0s)),
-              (events_by_descriptor{{folder.descriptor(), event::write},
-                                    {null.descriptor(), event::write}}));
+    EXPECT_EQ(reported(bag.select(0s)), (events_by_descriptor{{folder.descriptor(), event::write},
+                                                              {null.descriptor(), event::write}}));
     bag.modify(file, event::read);
     bag.remove(folder);
     EXPECT_EQ(bag.remove(null), 3);

@@ -123,8 +123,7 @@ CASE(a_trigger_that_the_backend_lacks_is_an_invalid_argument) {
 }
 
 CASE(what_the_kernel_refuses_leaves_the_bag_and_the_data_unchanged) {
-    if (!backend_is("epoll"))
-        NOT_EXPRESSIBLE("the mechanism refuses nothing but closed descriptors");
+    if (!backend_is("epoll")) NOT_EXPRESSIBLE("the mechanism refuses nothing but closed descriptors");
     auto bag = make_bag<std::unique_ptr<int>>();
     // Sets nested deeper than the kernel allows: ELOOP.
     std::vector<socket> nested;
@@ -132,9 +131,8 @@ CASE(what_the_kernel_refuses_leaves_the_bag_and_the_data_unchanged) {
         nested.push_back(own(::epoll_create1(EPOLL_CLOEXEC)));
         epoll_event any{};
         any.events = EPOLLIN;
-        if (depth > 0 &&
-            ::epoll_ctl(nested.back().descriptor(), EPOLL_CTL_ADD, nested[nested.size() - 2].descriptor(),
-                        &any) != 0) {
+        if (depth > 0 && ::epoll_ctl(nested.back().descriptor(), EPOLL_CTL_ADD,
+                                     nested[nested.size() - 2].descriptor(), &any) != 0) {
             nested.pop_back();
             break;
         }

@@ -15,7 +15,7 @@ namespace {
 class signal_storm {
   public:
     explicit signal_storm(std::chrono::microseconds every) {
-        struct sigaction action {};
+        struct sigaction action{};
         action.sa_handler = [](int) { signals = signals + 1; };
         ::sigaction(SIGALRM, &action, &before_);
         signals = 0;
@@ -33,7 +33,7 @@ class signal_storm {
     static inline volatile std::sig_atomic_t signals = 0;
 
   private:
-    struct sigaction before_ {};
+    struct sigaction before_{};
 };
 
 /// Waits on another thread's wake; how long it took is at least `after`, if it waited at all.
@@ -59,7 +59,9 @@ CASE(zero_and_less_do_not_wait) {
         EXPECT_EQ(counted().last_timeout, 0ns);
     }
     EXPECT_TRUE(reported(bag.select(std::chrono::duration<double>{-1e300})).empty());
-    EXPECT_TRUE(reported(bag.select(std::chrono::duration<double>{std::numeric_limits<double>::quiet_NaN()})).empty());
+    EXPECT_TRUE(
+        reported(bag.select(std::chrono::duration<double>{std::numeric_limits<double>::quiet_NaN()}))
+            .empty());
     EXPECT_TRUE(reported(bag.select(std::chrono::hours::min())).empty());
     EXPECT_EQ(counted().last_timeout, 0ns);
 }
@@ -136,7 +138,8 @@ CASE(select_until_takes_any_point_in_time) {
         EXPECT_EQ(counted().wait - before, 1);
         EXPECT_EQ(counted().last_timeout, 0ns);
     }
-    for (const auto far : {clock::time_point::max(), clock::time_point::max() - 1ns, clock::now() + 1000h})
+    for (const auto far :
+         {clock::time_point::max(), clock::time_point::max() - 1ns, clock::now() + 1000h})
         EXPECT_GE(waited_until_woken(bag, [&] { (void)bag.select_until(far); }), 20ms);
 }
 

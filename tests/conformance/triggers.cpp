@@ -199,6 +199,40 @@ CASE(an_edge_that_was_not_reached_comes_with_the_next_select) {
     EXPECT_TRUE(reported(bag.select(0s)).empty());
 }
 
+CASE(an_edge_or_oneshot_hidden_by_a_change_that_is_taken_back_comes_again) {
+    for (const trigger mode : {trigger::oneshot, trigger::edge}) {
+        auto bag = make_bag();
+        if (mode == trigger::edge && !bag.backend().supports(mode)) continue;
+        for (const event meanwhile : {event::none, event::write}) {
+            auto first = make_pair();
+            auto second = make_pair();
+            put(first.b);
+            put(second.b);
+            const std::vector<char> block(65536);
+            for (auto* each : {&first.a, &second.a})
+                while (each->send(block)) {
+                }
+            bag.add(first.a, event::read, mode);
+            bag.add(second.a, event::read, mode);
+            int seen = 0;
+            native_handle hidden = -1;
+            for (auto [key, events] : bag.select(1s)) {
+                if (++seen > 1) continue;
+                hidden = key.descriptor() == first.a.descriptor() ? second.a.descriptor()
+                                                                  : first.a.descriptor();
+                bag.modify(hidden, meanwhile);
+            }
+            EXPECT_EQ(seen, 1);
+            bag.modify(hidden, event::read);
+            EXPECT_EQ(reported(bag.select(0s)), (events_by_descriptor{{hidden, event::read}}))
+                << to_string(mode) << " " << to_string(meanwhile);
+            EXPECT_TRUE(reported(bag.select(0s)).empty());
+            bag.remove(first.a);
+            bag.remove(second.a);
+        }
+    }
+}
+
 CASE(exclusive_reports_and_can_be_modified) {
     auto bag = make_bag();
     if (!bag.backend().supports(trigger::exclusive))

@@ -124,8 +124,8 @@ CASE(a_signal_handler_may_wake) {
     auto bag = make_bag();
     static selector<>* woken;
     woken = &bag;
-    struct sigaction action {};
-    struct sigaction before {};
+    struct sigaction action{};
+    struct sigaction before{};
     action.sa_handler = [](int) { woken->wake(); };
     ASSERT_EQ(::sigaction(SIGUSR1, &action, &before), 0);
     const pthread_t self = ::pthread_self();

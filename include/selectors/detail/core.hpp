@@ -30,12 +30,15 @@ struct slot {
     std::uint8_t interest = 0;         ///< what the user asked for
     std::uint8_t applied = 0;          ///< what the backend was told; 0: it does not have it armed
     trigger mode = trigger::level;
-    std::uint8_t state = 0;            ///< the flags below
+    std::uint8_t state = 0;  ///< the flags below
 
     static constexpr std::uint8_t in_use = 1;
     static constexpr std::uint8_t file = 2;    ///< always ready, unknown to the backend
     static constexpr std::uint8_t spent = 4;   ///< a oneshot that the backend knows, but disarmed
     static constexpr std::uint8_t failed = 8;  ///< its change failed and is about to be reported
+
+    /// In `applied`, beside events: makes it differ from every interest, so that the backend is told.
+    static constexpr std::uint8_t told_in_vain = 0x80;
 
     bool has(std::uint8_t flag) const noexcept { return (state & flag) != 0; }
 };

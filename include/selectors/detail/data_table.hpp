@@ -54,7 +54,7 @@ class data_table {
     void reserve(std::size_t chunk) {
         if (chunk >= chunk_count_) {
             const std::size_t count = std::bit_ceil(chunk + 1);
-            auto** grown = new Data*[count]{};
+            auto** grown = new Data* [count] {};
             for (std::size_t i = 0; i < chunk_count_; ++i) grown[i] = chunks_[i];
             delete[] std::exchange(chunks_, grown);
             chunk_count_ = count;

@@ -1,0 +1,243 @@
+// Random add, modify, remove, close, reuse, write and select, held against a model at every step.
+//
+//     random_steps --backend epoll --steps 10000000 [--seed N]
+//
+// Prints the seed; the same seed gives the same steps. Ends with 1 at the first event that was
+// misdelivered (to a key that must not see it) or missed (a key that had to see it did not).
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+#include <random>
+#include <set>
+#include <sstream>
+#include <string>
+
+#include <selectors/selectors.hpp>
+
+#include "world.hpp"
+
+namespace selectors::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t most_ends = 40;
+
+class run {
+  public:
+    run(const std::string& backend, std::uint64_t seed) : bag_{backend}, random_{seed} {}
+
+    /// Throws std::runtime_error with the step and what was wrong.
+    void step() {
+        ++steps_;
+        act(below(100));
+    }
+
+    void summary(std::ostream& out) const {
+        out << steps_ << " steps, " << selects_ << " selects, " << delivered_ << " events delivered, "
+            << stale_ << " silenced in their batch, " << reused_ << " numbers reused, "
+            << closed_in_bag_ << " closed in the bag; 0 misdelivered, 0 missed\n";
+    }
+
+  private:
+    void act(std::size_t dice) {
+        if (dice < 12) return open_one();
+        if (dice < 24) return with_any([&](int fd, watched& end) { add(fd, end); });
+        if (dice < 36) return with_any([&](int fd, watched& end) { modify(fd, end); });
+        if (dice < 42) return with_any([&](int fd, watched& end) { remove(fd, end); });
+        if (dice < 48) return with_any([&](int fd, watched& end) { close_properly(fd, end); });
+        if (dice < 51) return with_any([&](int fd, watched& end) { close_in_the_bag(fd, end); });
+        if (dice < 52 && world_.duplicates() > 0)
+            return world_.drop_duplicate(below(world_.duplicates()));
+        if (dice < 54 && world_.duplicates() > 0)
+            return world_.write_to_duplicate(below(world_.duplicates()));
+        if (dice < 70) return with_any([&](int, watched& end) { world_.write_from_peer(end); });
+        if (dice < 78) return with_any([&](int fd, watched& end) { world_.read_all(fd, end); });
+        if (dice < 80) return with_any([&](int, watched& end) { close_peer(end); });
+        if (!in_batch_) select();
+    }
+
+    void open_one() {
+        if (world_.ends.size() >= most_ends) return;
+        if (const auto fd = world_.open_pair()) {
+            reused_ += used_before_.contains(*fd);
+            used_before_.insert(*fd);
+        }
+    }
+
+    event some_interest() {
+        return (below(4) != 0 ? event::read : event::none) |
+               (below(3) == 0 ? event::write : event::none);
+    }
+
+    void add(int fd, watched& end) {
+        if (end.registered || !end.open) return;
+        end.interest = some_interest();
+        end.oneshot = below(4) == 0;
+        end.incarnation = ++incarnations_;
+        bag_.add(fd, end.interest, end.incarnation, end.oneshot ? trigger::oneshot : trigger::level);
+        end.registered = true;
+        touched_.insert(fd);
+    }
+
+    void modify(int fd, watched& end) {
+        if (!end.registered) return;
+        end.interest = some_interest();
+        bag_.modify(fd, end.interest);
+        touched_.insert(fd);
+    }
+
+    void remove(int fd, watched& end) {
+        if (!end.registered) return;
+        check(bag_.remove(fd) == end.incarnation, fd, "remove returned somebody else's data");
+        end.registered = false;
+        touched_.insert(fd);
+        if (end.open) return;
+        if (end.peer >= 0) std::abort();
+        world_.ends.erase(fd);
+    }
+
+    void close_properly(int fd, watched& end) {
+        const bool was_open = end.open;
+        remove(fd, end);
+        if (!was_open) return;
+        world_.close_end(fd, world_.ends.at(fd), below(4) == 0);
+        world_.ends.erase(fd);
+        touched_.insert(fd);
+    }
+
+    /// Misuse: the key stays, the file may live on in a duplicate.
+    void close_in_the_bag(int fd, watched& end) {
+        if (!end.registered || !end.open) return;
+        world_.close_end(fd, end, below(2) == 0);
+        touched_.insert(fd);
+        ++closed_in_bag_;
+    }
+
+    void close_peer(watched& end) {
+        if (end.open) world_.close_peer(end);
+    }
+
+    void select() {
+        ++selects_;
+        std::map<int, std::pair<std::uint64_t, event>> due;
+        for (const auto& [fd, end] : world_.ends)
+            if (const event events = end.expected()) due[fd] = {end.incarnation, events};
+        touched_.clear();
+        in_batch_ = true;
+        std::set<int> reached;
+        for (auto [key, events] : bag_.select(0s)) {
+            const int fd = key.descriptor();
+            deliver(fd, key.data, events, due, reached);
+            // In the middle of the batch anything may happen, to this key and to any other.
+            for (auto more = below(4) == 0 ? below(6) : 0; more > 0; --more) act(below(80));
+        }
+        in_batch_ = false;
+        for (const auto& [fd, expected] : due)
+            if (!reached.contains(fd)) {
+                check(touched_.contains(fd), fd,
+                      "missed " + to_string(expected.second) +
+                          ", in the bag: " + (bag_.contains(fd) ? to_string(bag_.interest(fd)) : "no"));
+                ++stale_;
+            }
+    }
+
+    template <class Due>
+    void deliver(int fd, std::uint64_t incarnation, event events, const Due& due,
+                 std::set<int>& reached) {
+        ++delivered_;
+        check(reached.insert(fd).second || touched_.contains(fd), fd, "reported twice in one batch");
+        const auto found = world_.ends.find(fd);
+        check(found != world_.ends.end() && found->second.registered, fd, "is not in the bag");
+        watched& end = found->second;
+        check(end.incarnation == incarnation, fd, "carries the data of another key");
+        if (!end.open) {  // misuse: until it is removed its number is anyone's
+            if (end.oneshot || bool(events & event::error)) end.interest = event::none;
+            return;
+        }
+        check(bool(end.interest), fd, "is parked or spent, and was told " + to_string(events));
+        check(!(events - (end.interest | event::hangup)), fd,
+              "was told " + to_string(events) + " and asked for " + to_string(end.interest));
+        if (!touched_.contains(fd)) {
+            const auto expected = due.find(fd);
+            check(expected != due.end() && expected->second.first == incarnation, fd,
+                  "is not ready, and was told " + to_string(events));
+            check(expected->second.second == events, fd,
+                  "was told " + to_string(events) + " instead of " +
+                      to_string(expected->second.second));
+        } else {
+            check(due.contains(fd) && due.at(fd).first == incarnation, fd,
+                  "was told the event of a key that is gone");
+        }
+        if (end.oneshot) end.interest = event::none;
+    }
+
+    void check(bool held, int fd, const std::string& what) {
+        if (held) return;
+        std::ostringstream text;
+        text << "step " << steps_ << ", descriptor " << fd << ": " << what;
+        throw std::runtime_error(text.str());
+    }
+
+    template <class Action>
+    void with_any(Action action) {
+        if (world_.ends.empty()) return;
+        auto chosen = world_.ends.begin();
+        std::advance(chosen, below(world_.ends.size()));
+        action(chosen->first, chosen->second);
+    }
+
+    std::size_t below(std::size_t limit) { return random_() % limit; }
+
+    world world_;
+    selector<std::uint64_t> bag_;
+    std::mt19937_64 random_;
+    std::set<int> touched_;  ///< changed since the batch was fetched
+    std::set<int> used_before_;
+    bool in_batch_ = false;
+    std::uint64_t incarnations_ = 0, steps_ = 0, selects_ = 0, delivered_ = 0, stale_ = 0, reused_ = 0,
+                  closed_in_bag_ = 0;
+};
+
+int usage(std::ostream& out, int code) {
+    out << "usage: random_steps [--backend NAME] [--steps N] [--seed N]\n"
+           "Holds N random steps (default 200000) against a model; a seed replays them.\n";
+    return code;
+}
+
+}  // namespace
+}  // namespace selectors::testing
+
+int main(int argc, char** argv) {
+    using namespace selectors::testing;
+    std::string backend = "epoll";
+    std::uint64_t steps = 200'000;
+    std::uint64_t seed = std::random_device{}();
+    for (int i = 1; i < argc; ++i) {
+        const std::string option = argv[i];
+        if (option == "--help") return usage(std::cout, 0);
+        if (i + 1 == argc) return usage(std::cerr, 2);
+        const char* value = argv[++i];
+        if (option == "--backend")
+            backend = value;
+        else if (option == "--steps")
+            steps = std::strtoull(value, nullptr, 10);
+        else if (option == "--seed")
+            seed = std::strtoull(value, nullptr, 10);
+        else
+            return usage(std::cerr, 2);
+    }
+    std::cout << "random_steps --backend " << backend << " --steps " << steps << " --seed " << seed
+              << std::endl;
+    run test{backend, seed};
+    try {
+        for (std::uint64_t step = 0; step < steps; ++step) {
+            test.step();
+            if (steps > 1'000'000 && step % (steps / 10) == 0) std::cout << step << " ..." << std::endl;
+        }
+    } catch (const std::exception& wrong) {
+        std::cout << wrong.what() << std::endl;
+        return 1;
+    }
+    test.summary(std::cout);
+}

@@ -1,0 +1,71 @@
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include <selectors/backend.hpp>
+#include <selectors/selector.hpp>
+
+namespace selectors {
+namespace {
+
+/// Sets SELECTORS_BACKEND while it lives.
+class named_in_environment {
+  public:
+    explicit named_in_environment(const char* name) { ::setenv("SELECTORS_BACKEND", name, 1); }
+    named_in_environment(const named_in_environment&) = delete;
+    named_in_environment& operator=(const named_in_environment&) = delete;
+    ~named_in_environment() { ::unsetenv("SELECTORS_BACKEND"); }
+};
+
+std::string name_of(const backend_handle& opened) {
+    return opened->name();
+}
+
+TEST(backends, are_listed_the_preferred_first_and_one_is_chosen) {
+    ::unsetenv("SELECTORS_BACKEND");
+    int chosen = 0;
+    for (const backend_info& each : backends()) {
+        EXPECT_TRUE(each.available) << each.name << ": " << each.reason;
+        EXPECT_FALSE(std::string{each.reason}.empty());
+        chosen += each.chosen;
+        EXPECT_EQ(name_of(open_backend(each.name)), each.name);
+    }
+    EXPECT_EQ(chosen, 1);
+    EXPECT_TRUE(backends().front().chosen);
+    EXPECT_EQ(name_of(open_backend()), backends().front().name);
+}
+
+TEST(backends, are_chosen_by_the_environment) {
+    const named_in_environment name{"poll"};
+    EXPECT_EQ(name_of(open_backend()), "poll");
+    EXPECT_STREQ(selector<>{}.backend().name(), "poll");
+    EXPECT_STREQ(selector<>{"select"}.backend().name(), "select")
+        << "a name in the program is stronger";
+}
+
+TEST(backends, that_are_not_known_are_refused_with_those_that_are) {
+    try {
+        selector<> bag{"kpoll"};
+        FAIL();
+    } catch (const std::invalid_argument& refused) {
+        EXPECT_EQ(std::string{refused.what()},
+                  "no backend is called \"kpoll\"; this platform has: epoll, poll, select");
+    }
+    const named_in_environment name{"nonsense"};
+    try {
+        selector<> bag;
+        FAIL();
+    } catch (const std::invalid_argument& refused) {
+        EXPECT_EQ(std::string{refused.what()}.substr(0, 18), "SELECTORS_BACKEND:");
+    }
+}
+
+TEST(backends, empty_in_the_environment_is_none) {
+    const named_in_environment name{""};
+    EXPECT_EQ(name_of(open_backend()), backends().front().name);
+}
+
+}  // namespace
+}  // namespace selectors
