@@ -78,7 +78,8 @@ void select_ready(benchmark::State& state, const std::string& backend) {
     full_bag all{backend, ready};
     for (auto _ : state) {
         int seen = 0;
-        for (auto [key, events] : all.bag.select(std::chrono::seconds{0})) seen += events == sel::event::read;
+        for (auto [key, events] : all.bag.select(std::chrono::seconds{0}))
+            seen += events == sel::event::read;
         if (seen != ready) return state.SkipWithError("not all of them were reported");
     }
     state.SetItemsProcessed(state.iterations() * ready);

@@ -130,9 +130,6 @@ void run(const setting& of, long rounds, const std::string& only) {
     bench::print_ratio("ring, " + std::to_string(of.pairs) + " pairs, " + std::to_string(of.active) +
                            " active: CPU, " + (epoll ? "bag" : "bag on " + of.backend) + " : raw epoll",
                        result, epoll ? 1.03 : 0);
-    std::printf("    ns per event: raw %.0f, bag %.0f\n",
-                bench::median(result.first) * 1e9 / static_cast<double>(of.writes + of.active),
-                bench::median(result.second) * 1e9 / static_cast<double>(of.writes + of.active));
 }
 
 }  // namespace
@@ -143,9 +140,9 @@ int main(int count, char** values) {
     setting of{};
     of.pairs = given.number("--pairs", 1000, "socket pairs in the ring");
     of.active = given.number("--active", 100, "tokens going round in it");
-    of.writes = given.number("--writes", 20000, "writes in a round, all tokens together");
+    of.writes = given.number("--writes", 10000, "writes in a round, all tokens together");
     of.backend = given.text("--backend", "", "the bag's mechanism: epoll, poll, select");
-    const long rounds = given.number("--rounds", 21, "rounds of each contestant");
+    const long rounds = given.number("--rounds", 61, "rounds of each contestant");
     const std::string only = given.text("--only", "", "raw or bag: one round of that one, no figures");
     given.finish();
     if (!only.empty() && only != "raw" && only != "bag") bench::die("--only wants raw or bag.");
