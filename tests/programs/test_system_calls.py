@@ -1,0 +1,120 @@
+"""What the kernel sees of the servers: the calls per message, and what a failing accept costs."""
+
+import os
+import re
+import time
+import unittest
+
+from programs import BACKENDS, PROGRAM, SANITIZED, Client, Program, Strace, example
+
+MESSAGES = 500
+
+
+def counts(summary):
+    """strace -c's table as {call: count}."""
+    found = {}
+    for line in summary.splitlines():
+        match = re.match(r"\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(\w+)$", line)
+        if match and match[2] != "total":
+            found[match[2]] = int(match[1])
+    return found
+
+
+class SteadyState(unittest.TestCase):
+    # select(2) cannot tell a hang-up from data: that backend asks poll(2) about what is ready.
+    WAITS = {"epoll": (1, {"epoll_wait", "epoll_pwait", "epoll_pwait2"}),
+             "poll": (1, {"poll", "ppoll"}),
+             "select": (2, {"select", "pselect6", "poll"})}
+
+    def echo_costs_one_recv_and_one_send(self, *command):
+        for backend in BACKENDS:
+            with self.subTest(backend=backend), Program(*command, backend=backend) as server:
+                address = server.address()
+                with Client(address) as first, Client(address) as second:
+                    for client in (first, second):
+                        client.ask(b"warm up")
+                    with Strace(self, server, "-c") as strace:
+                        for _ in range(MESSAGES):
+                            first.ask(b"x" * 64)
+                            second.ask(b"y" * 3000)
+                        seen = counts(strace.detach())
+                print(f"  {backend}: {seen}", flush=True)
+                self.assertEqual(seen.pop("recvfrom"), 2 * MESSAGES)
+                self.assertEqual(seen.pop("sendto"), 2 * MESSAGES)
+                calls_a_wait, names = self.WAITS[backend]
+                waits = sum(seen.pop(name, 0) for name in names)
+                self.assertLessEqual(waits, calls_a_wait * (2 * MESSAGES + 2))
+                # strace's coming and going interrupts the wait, which then begins anew.
+                seen.pop("restart_syscall", None)
+                self.assertEqual(seen, {}, "nothing else is called, no epoll_ctl above all")
+
+    def test_the_example(self):
+        self.echo_costs_one_recv_and_one_send(example("echo_server"), "127.0.0.1:0")
+
+    def test_the_program(self):
+        self.echo_costs_one_recv_and_one_send(
+            PROGRAM, "serve", "echo", "--listen", "127.0.0.1:0", "--idle-timeout", "1h")
+
+
+class FailingAccept(unittest.TestCase):
+    """Every accept fails with EMFILE for five seconds, in all servers at once."""
+
+    SECONDS = 5
+
+    def start(self, *command, backend):
+        server = Program(*command, backend=backend)
+        self.addCleanup(server.__exit__)
+        server.name = f"{os.path.basename(command[0])} on {backend}"
+        server.at = server.address()
+        server.live = self.client(server)
+        server.live.ask(b"before")
+        return server
+
+    def client(self, server):
+        client = Client(server.at)
+        self.addCleanup(client.close)
+        return client
+
+    def test_costs_next_to_nothing_and_ends_at_once(self):
+        servers = [self.start(example("echo_server"), "127.0.0.1:0", backend=each) for each in BACKENDS]
+        servers.append(self.start(PROGRAM, "serve", "echo", "--listen", "127.0.0.1:0", backend="epoll"))
+        for server in servers:
+            # Only what is traced can be injected: "-e trace=none" would switch both off.
+            server.strace = Strace(self, server, "-e", "trace=accept4",
+                                   "-e", "inject=accept4:error=EMFILE")
+            self.addCleanup(server.strace.__exit__)
+        for server in servers:
+            server.busy = server.processor_seconds()
+            server.waiting = [self.client(server) for _ in range(5)]
+            for client in server.waiting:
+                client.sendall(b"hello")
+
+        start = time.monotonic()
+        answers = 0
+        while time.monotonic() - start < self.SECONDS:
+            for server in servers:
+                self.assertEqual(server.live.ask(b"still there?"), b"still there?")
+            answers += 1
+            # The pace of a quiet server: a wake-up every now and then.
+            self.assertFalse(servers[0].waiting[0].answers_within(0.2), "accept fails, who answers?")
+        lasted = time.monotonic() - start
+
+        for server in servers:
+            spent = server.processor_seconds() - server.busy
+            failures = server.strace.detach().count("EMFILE")
+            freed = time.monotonic()
+            for client in server.waiting:
+                self.assertEqual(client.exactly(5), b"hello")
+            recovered = time.monotonic() - freed
+            print(f"  {server.name}: {failures / lasted:.1f} accepts/s, {100 * spent / lasted:.3f} % of a "
+                  f"processor, {answers} answers meanwhile, recovered in {recovered * 1000:.0f} ms",
+                  flush=True)
+            self.assertGreater(failures, 5, f"{server.name}: nothing was injected")
+            self.assertLessEqual(failures / lasted, 20, server.name)
+            self.assertLess(recovered, 1, server.name)
+            if not SANITIZED:
+                self.assertLess(spent / lasted, 0.01, server.name)
+
+
+if __name__ == "__main__":
+    unittest.main()
