@@ -43,7 +43,6 @@ epoll_event make_event(std::uint32_t events, std::uint32_t slot, std::uint32_t g
 class epoll_backend final : public backend {
   public:
     epoll_backend() : set_{create()} { watch_waker(set_, waker_); }
-    ~epoll_backend() override { sys::close(set_); }
 
     const char* name() const noexcept override { return "epoll"; }
     bool supports(trigger) const noexcept override { return true; }
@@ -51,6 +50,8 @@ class epoll_backend final : public backend {
     admission add(const registration& wanted) override {
         if (control(EPOLL_CTL_ADD, wanted) == 0) return admission::watched;
         if (errno == EPERM) return admission::always_ready;  // no poll method: epoll_ctl(2)
+        // An orphan whose file has come back to its old number: it is the key's now.
+        if (errno == EEXIST && control(EPOLL_CTL_MOD, wanted) == 0) return admission::watched;
         throw refusal(sys::last_error(), wanted.descriptor);
     }
 
@@ -86,28 +87,23 @@ class epoll_backend final : public backend {
 
     void reopen() override {
         sys::waker fresh_waker;
-        const int fresh = create();
-        try {
-            watch_waker(fresh, fresh_waker);
-        } catch (...) {
-            sys::close(fresh);
-            throw;
-        }
-        sys::close(std::exchange(set_, fresh));
+        sys::owned fresh = create();
+        watch_waker(fresh, fresh_waker);
+        set_ = std::move(fresh);
         waker_ = std::move(fresh_waker);
     }
 
   private:
-    static int create() {
-        const int made = ::epoll_create1(EPOLL_CLOEXEC);
-        if (made < 0) throw std::system_error(sys::last_error(), "epoll_create1");
+    static sys::owned create() {
+        sys::owned made{::epoll_create1(EPOLL_CLOEXEC)};
+        if (made.get() < 0) throw std::system_error(sys::last_error(), "epoll_create1");
         return made;
     }
 
     /// Edge-triggered: every ring is an event of its own, and nobody needs to read it away.
-    static void watch_waker(int set, const sys::waker& waker) {
+    static void watch_waker(const sys::owned& set, const sys::waker& waker) {
         epoll_event nobodys = make_event(EPOLLIN | EPOLLET, 0, 0);
-        if (::epoll_ctl(set, EPOLL_CTL_ADD, waker.descriptor(), &nobodys) < 0)
+        if (::epoll_ctl(set.get(), EPOLL_CTL_ADD, waker.descriptor(), &nobodys) < 0)
             throw std::system_error(sys::last_error(), "epoll_ctl(EPOLL_CTL_ADD)");
     }
 
@@ -117,7 +113,7 @@ class epoll_backend final : public backend {
 
     int control(int operation, const registration& of) noexcept {
         epoll_event event = make_event(of.interest.bits() | flags_of(of.mode), of.slot, of.generation);
-        return ::epoll_ctl(set_, operation, of.descriptor, &event);
+        return ::epoll_ctl(set_.get(), operation, of.descriptor, &event);
     }
 
     std::size_t wait_for(epoll_event* room, std::size_t size, std::chrono::nanoseconds timeout) {
@@ -130,22 +126,23 @@ class epoll_backend final : public backend {
     int call(epoll_event* room, int size, std::chrono::nanoseconds timeout) noexcept {
         using namespace std::chrono;
         if (timeout <= nanoseconds::zero())
-            return ::epoll_wait(set_, room, size, timeout < nanoseconds::zero() ? -1 : 0);
+            return ::epoll_wait(set_.get(), room, size, timeout < nanoseconds::zero() ? -1 : 0);
         if (!coarse_) {
             const auto whole = floor<seconds>(timeout);
             const timespec precise{static_cast<time_t>(whole.count()),
                                    static_cast<long>((timeout - whole).count())};
-            const int count = ::epoll_pwait2(set_, room, size, &precise, nullptr);
+            const int count = ::epoll_pwait2(set_.get(), room, size, &precise, nullptr);
             // Kernels before 5.11 lack it; old sandboxes say EPERM to what they don't know.
             if (count >= 0 || (errno != ENOSYS && errno != EPERM)) return count;
             coarse_ = true;
         }
         const auto rounded = ceil<milliseconds>(timeout).count();
-        return ::epoll_wait(set_, room, size, rounded < INT_MAX ? static_cast<int>(rounded) : INT_MAX);
+        return ::epoll_wait(set_.get(), room, size,
+                            rounded < INT_MAX ? static_cast<int>(rounded) : INT_MAX);
     }
 
     sys::waker waker_;
-    int set_;
+    sys::owned set_;
     bool coarse_ = false;  ///< the kernel has only milliseconds
 };
 

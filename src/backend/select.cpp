@@ -21,6 +21,7 @@ namespace {
 class descriptor_set {
   public:
     void resize(std::size_t words) { words_.resize(words); }
+    void clear() noexcept { std::fill(words_.begin(), words_.end(), 0); }
     void put(std::uint32_t descriptor, bool in) noexcept {
         const unsigned long bit = 1UL << descriptor % bits_per_word;
         unsigned long& word = words_[descriptor / bits_per_word];
@@ -78,9 +79,10 @@ class select_backend final : public backend {
     void wake() noexcept override { waker_.ring(); }
 
     void reopen() override {
-        waker_ = sys::waker{};
-        for (auto& set : asked_) set = {};
-        generation_.clear();
+        sys::waker fresh;
+        reserve(static_cast<std::uint32_t>(fresh.descriptor()));
+        for (auto& set : asked_) set.clear();
+        waker_ = std::move(fresh);
         watch_waker();
     }
 
@@ -97,6 +99,7 @@ class select_backend final : public backend {
         if (descriptor < generation_.size()) return;
         const std::size_t words = descriptor / descriptor_set::bits_per_word + 1;
         for (auto& set : asked_) set.resize(words);
+        for (auto& set : found_) set.resize(words);
         polled_.reserve(words * descriptor_set::bits_per_word);
         generation_.resize(words * descriptor_set::bits_per_word);
     }

@@ -156,23 +156,14 @@ void remove_file(const char* path) noexcept {
 
 directory_lock::directory_lock(const char* path) noexcept
     : directory_{::open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)} {
-    for (int tries = 0; directory_ >= 0 && tries < 100; ++tries) {
-        if (::flock(directory_, LOCK_EX | LOCK_NB) == 0) return;
+    for (int tries = 0; directory_.get() >= 0 && tries < 100; ++tries) {
+        if (::flock(directory_.get(), LOCK_EX | LOCK_NB) == 0) return;
         ::poll(nullptr, 0, 10);
     }
 }
 
-directory_lock::~directory_lock() {
-    if (directory_ >= 0) close(directory_);
-}
-
 unsigned process_epoch() noexcept {
     return epoch.load(std::memory_order_relaxed);
-}
-
-waker::~waker() {
-    if (write_end_ != read_end_ && write_end_ != invalid_handle) close(write_end_);
-    if (read_end_ != invalid_handle) close(read_end_);
 }
 
 }  // namespace selectors::sys

@@ -26,6 +26,25 @@ std::error_code last_error() noexcept;
 
 void close(native_handle descriptor) noexcept;
 bool is_open(native_handle descriptor) noexcept;
+
+/// Closes what it holds.
+class owned {
+  public:
+    explicit owned(native_handle descriptor) noexcept : descriptor_{descriptor} {}
+    owned(owned&& other) noexcept : descriptor_{std::exchange(other.descriptor_, invalid_handle)} {}
+    owned& operator=(owned&& other) noexcept {
+        std::swap(descriptor_, other.descriptor_);
+        return *this;
+    }
+    ~owned() {
+        if (descriptor_ != invalid_handle) close(descriptor_);
+    }
+    native_handle get() const noexcept { return descriptor_; }
+
+  private:
+    native_handle descriptor_;
+};
+
 result<bool> is_nonblocking(native_handle descriptor) noexcept;
 result<void> set_nonblocking(native_handle descriptor, bool on) noexcept;
 
@@ -62,12 +81,9 @@ void remove_file(const char* path) noexcept;
 class directory_lock {
   public:
     explicit directory_lock(const char* path) noexcept;
-    directory_lock(const directory_lock&) = delete;
-    directory_lock& operator=(const directory_lock&) = delete;
-    ~directory_lock();
 
   private:
-    native_handle directory_;
+    owned directory_;
 };
 
 // --- time ----------------------------------------------------------------------------------------
@@ -90,25 +106,16 @@ class waker {
   public:
     /// Throws std::system_error if there is no descriptor left.
     waker();
-    waker(waker&& other) noexcept
-        : read_end_{std::exchange(other.read_end_, invalid_handle)},
-          write_end_{std::exchange(other.write_end_, invalid_handle)} {}
-    waker& operator=(waker&& other) noexcept {
-        std::swap(read_end_, other.read_end_);
-        std::swap(write_end_, other.write_end_);
-        return *this;
-    }
-    ~waker();
 
-    native_handle descriptor() const noexcept { return read_end_; }
+    native_handle descriptor() const noexcept { return read_end_.get(); }
     /// Any thread, any signal handler; never blocks, keeps errno.
     void ring() noexcept;
     /// Makes it unreadable again.
     void drain() noexcept;
 
   private:
-    native_handle read_end_ = invalid_handle;
-    native_handle write_end_ = invalid_handle;  ///< the same, for an eventfd
+    owned read_end_;
+    owned write_end_;  ///< none where both are one, as for an eventfd
 };
 
 }  // namespace selectors::sys

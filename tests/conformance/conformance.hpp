@@ -118,6 +118,14 @@ std::map<native_handle, event> reported(Range&& range) {
     return seen;
 }
 
+/// Nothing is reported, and nothing that is not reported ends the wait before its time.
+template <class Bag>
+void expect_silence(Bag& bag, std::chrono::milliseconds during) {
+    const auto start = clock::now();
+    EXPECT_TRUE(reported(bag.select(during)).empty());
+    EXPECT_GE(clock::now() - start, during) << "the select ended early, with nothing";
+}
+
 using events_by_descriptor = std::map<native_handle, event>;
 
 template <class Call>

@@ -1,0 +1,111 @@
+// Every allocation fails once: the first, the second, ... until a run needs no more of them. Whatever
+// was being done must be undone, and the bag must work afterwards.
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <selectors/selectors.hpp>
+
+namespace {
+
+long allocations_until_failure = -1;  // negative: none fails
+
+void* allocate(std::size_t size, std::size_t alignment) {
+    if (allocations_until_failure >= 0 && allocations_until_failure-- == 0) throw std::bad_alloc{};
+    void* got = alignment <= alignof(std::max_align_t)
+                    ? std::malloc(size)
+                    : std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+    if (!got) throw std::bad_alloc{};
+    return got;
+}
+
+}  // namespace
+
+void* operator new(std::size_t size) {
+    return allocate(size, 1);
+}
+void* operator new(std::size_t size, std::align_val_t alignment) {
+    return allocate(size, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* pointer) noexcept {
+    std::free(pointer);
+}
+void operator delete(void* pointer, std::size_t) noexcept {
+    std::free(pointer);
+}
+void operator delete(void* pointer, std::align_val_t) noexcept {
+    std::free(pointer);
+}
+void operator delete(void* pointer, std::size_t, std::align_val_t) noexcept {
+    std::free(pointer);
+}
+
+namespace selectors {
+namespace {
+
+using namespace std::chrono_literals;
+
+class every_allocation : public ::testing::TestWithParam<const char*> {};
+
+struct ends {
+    socket a;
+    socket b;
+};
+
+/// Everything a bag does; throws std::bad_alloc wherever an allocation fails.
+void use(selector<std::string>& bag, std::vector<ends>& pairs) {
+    for (auto& [a, b] : pairs) bag.add(a, event::read, std::string(40, 'x'));
+    for (auto& [a, b] : pairs) bag.modify(a, event::read | event::write);
+    (void)bag.select(0s);
+    for (auto& [a, b] : pairs) bag.modify(a, event::read, std::string(50, 'y'));
+    (void)bag.select(0s);
+    for (auto& [a, b] : pairs) {
+        bag.remove(a);
+        bag.add(a, event::none, "parked");
+    }
+}
+
+TEST_P(every_allocation, may_fail_once_and_nothing_is_lost) {
+    std::vector<ends> pairs(100);
+    for (auto& [a, b] : pairs) std::tie(a, b) = socket::pair(nonblocking);
+    long failed = 0;
+    for (bool finished = false; !finished; ++failed) {
+        ASSERT_LT(failed, 10'000);
+        std::unique_ptr<selector<std::string>> bag;
+        try {
+            allocations_until_failure = failed;
+            bag = std::make_unique<selector<std::string>>(GetParam());
+            use(*bag, pairs);
+            finished = true;
+        } catch (const std::bad_alloc&) {
+        }
+        allocations_until_failure = -1;
+        if (!bag) continue;
+        std::size_t counted = 0;
+        for (auto key : bag->keys()) {
+            ++counted;
+            EXPECT_TRUE(bag->contains(key.descriptor()));
+            EXPECT_FALSE(key.data.empty());
+        }
+        EXPECT_EQ(counted, bag->size());
+        for (auto& [a, b] : pairs)
+            if (bag->contains(a)) bag->remove(a);
+        auto& [a, b] = pairs[50];
+        bag->add(a, event::write, "after");
+        int seen = 0;
+        for (auto [key, events] : bag->select(1s))
+            seen += events == event::write && key.data == "after";
+        EXPECT_EQ(seen, 1) << "after allocation " << failed;
+    }
+    EXPECT_GT(failed, 10) << "there was nothing to fail";
+}
+
+INSTANTIATE_TEST_SUITE_P(on, every_allocation, ::testing::Values("epoll", "poll", "select"),
+                         [](const auto& which) { return which.param; });
+
+}  // namespace
+}  // namespace selectors

@@ -1,0 +1,78 @@
+"""Makes the system calls of a bag fail, one at a time, and holds the bag to its promises.
+
+    inject.py PROBE BACKEND
+
+For each call of the mechanism and each error that its manual page knows, the first, second, ... use of it fails once.
+The probe goes on as a program would; in the end its bag must work and no descriptor be lost.
+"""
+import re
+import shutil
+import subprocess
+import sys
+import unittest
+
+PROBE, BACKEND = sys.argv[1:3]
+
+CALLS = {
+    "epoll": {
+        "epoll_create1": ["EMFILE", "ENOMEM"],
+        "eventfd2": ["EMFILE", "ENFILE"],
+        "epoll_ctl": ["ENOMEM", "ENOSPC"],
+        "epoll_wait": ["EINTR", "EINVAL"],
+        "epoll_pwait2": ["EINTR", "EINVAL"],
+    },
+    "poll": {"eventfd2": ["EMFILE"], "fcntl": ["EBADF"], "ppoll": ["EINTR", "ENOMEM"]},
+    "select": {"eventfd2": ["EMFILE"], "fcntl": ["EBADF"], "pselect6": ["EINTR", "ENOMEM"], "poll": ["ENOMEM"]},
+}
+# A call that the kernel or a sandbox refuses for good, so that the library must do without it.
+REFUSED = {"epoll": {"epoll_pwait2": ["ENOSYS", "EPERM"]}}
+MOST_USES = 14
+
+
+def run(call, error, when):
+    command = ["strace", "-f", "-o", "/dev/null", "-e", f"inject={call}:error={error}:when={when}", PROBE, BACKEND]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def strace_works():
+    if not shutil.which("strace"):
+        return False
+    return subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, check=False).returncode == 0
+
+
+@unittest.skipUnless(strace_works(), "strace is missing, or may not trace here")
+class Faults(unittest.TestCase):
+    def survives(self, call, error, when):
+        done = run(call, error, when)
+        self.assertEqual(done.returncode, 0, f"{call} {error} at its use {when}:\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def test_each_call_fails_once(self):
+        for call, errors in CALLS[BACKEND].items():
+            for error in errors:
+                seen = set()
+                for when in range(1, MOST_USES + 1):
+                    for line in self.survives(call, error, when).splitlines():
+                        seen.add(line)
+                # An interrupted wait goes on; everything else must have been said to somebody.
+                said = [line for line in seen if re.search(r"\[\d+\]|reported", line)]
+                with self.subTest(call=call, error=error):
+                    self.assertEqual(bool(said), error != "EINTR", seen)
+
+    def test_the_call_is_named(self):
+        names = {"eventfd2": "eventfd", "epoll_create1": "epoll_create1", "epoll_ctl": "epoll_ctl",
+                 "epoll_wait": "epoll_wait", "epoll_pwait2": "epoll_wait", "fcntl": "fcntl", "ppoll": "poll",
+                 "pselect6": "select", "poll": "poll"}
+        for call, errors in CALLS[BACKEND].items():
+            if errors == ["EINTR"]:
+                continue
+            text = "".join(self.survives(call, errors[-1], when) for when in range(1, MOST_USES + 1))
+            self.assertIn(names[call], text)
+
+    def test_what_is_refused_for_good_is_done_without(self):
+        for call, errors in REFUSED.get(BACKEND, {}).items():
+            for error in errors:
+                self.assertNotRegex(self.survives(call, error, "1+"), r"\[\d+\]")
+
+
+unittest.main(argv=["inject.py", "-v"])
