@@ -85,7 +85,7 @@ comparison compare(long rounds, First&& first, Second&& second) {
 /// One line: what, the figure, how it spreads, and what it should be. bench/per_event prints alike.
 inline void print_row(const std::string& what, const std::string& figure, const std::string& spread,
                       const std::string& budget = "") {
-    std::printf("%-56s %10s  %-22s %s\n", what.c_str(), figure.c_str(), spread.c_str(), budget.c_str());
+    std::printf("%-62s %10s  %-22s %s\n", what.c_str(), figure.c_str(), spread.c_str(), budget.c_str());
     std::fflush(stdout);
 }
 
@@ -106,8 +106,9 @@ inline void print_ratio(const std::string& what, const comparison& of, double bu
     if (budget > 0)
         verdict = text("<= %.2f", budget) +
                   (middle <= budget ? " ok" : (same ? " within the spread" : " OVER"));
-    print_row(what, text("%.2f", middle),
-              text("%.2f", low) + " .. " + text("%.2f", high) + (same ? ", same" : ""), verdict);
+    const char* format = middle < 100 ? "%.2f" : "%.0f";
+    print_row(what, text(format, middle),
+              text(format, low) + " .. " + text(format, high) + (same ? ", same" : ""), verdict);
 }
 
 // --- limits --------------------------------------------------------------------------------------

@@ -61,6 +61,9 @@ template <class Data>
 bool report(const char* backend, const char* data, const std::vector<int>& descriptors) {
     const figures made = measure<Data>(backend, descriptors);
     const bool kept = made.full <= budget;
+    if (std::is_same_v<Data, sel::none>)
+        bench::print_row(std::string{"bytes of an empty bag, "} + backend,
+                         bench::text("%.0f", made.empty), "");
     bench::print_row("bytes a key beyond its data, " + std::to_string(descriptors.size()) + " keys, " +
                          data + ", " + backend,
                      bench::text("%.1f", made.full),
