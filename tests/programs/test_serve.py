@@ -179,6 +179,7 @@ class Services(Serving):
         self.assertEqual(fourth.exactly(1), b"4", "who had connected is served before the end")
         self.assertEqual(self.totals()["served"], 4)
 
+    @unittest.skipIf(SANITIZED, "UBSan opens a pipe to look at an object, and takes a failure for a bad object")
     def test_no_descriptors_left(self):
         # Standard streams, bag, waker and listener leave room for some thirty.
         limit = (40, 40)
