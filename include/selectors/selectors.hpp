@@ -14,6 +14,7 @@
 #include <selectors/callback.hpp>
 #include <selectors/descriptor.hpp>
 #include <selectors/event.hpp>
+#include <selectors/key.hpp>
 #include <selectors/result.hpp>
 #include <selectors/selector.hpp>
 #include <selectors/socket.hpp>
