@@ -34,9 +34,12 @@ std::expected<std::chrono::milliseconds, std::string> parse_duration(std::string
 }
 
 std::string to_text(std::chrono::nanoseconds duration) {
-    char text[40];
-    std::snprintf(text, sizeof text, "%.3g s", std::chrono::duration<double>{duration}.count());
-    return text;
+    char digits[40];
+    std::snprintf(digits, sizeof digits, "%.3f", std::chrono::duration<double>{duration}.count());
+    std::string text = digits;
+    text.erase(text.find_last_not_of('0') + 1);
+    if (text.ends_with('.')) text.pop_back();
+    return text + " s";
 }
 
 }  // namespace app

@@ -30,10 +30,7 @@ void peer::dismiss(std::string_view last_words) {
 std::size_t peer::send_now(std::string_view bytes) {
     if (bytes.empty()) return 0;
     const auto count = socket_.send(bytes);
-    if (!count && count.error() != sel::errc::would_block) {
-        broken_ = true;
-        note_change();
-    }
+    if (!count && count.error() != sel::errc::would_block) fail();
     sent_ += count.value_or(0);
     return count.value_or(0);
 }
@@ -41,6 +38,11 @@ std::size_t peer::send_now(std::string_view bytes) {
 void peer::flush() {
     pending_.erase(0, send_now(pending_));
     if (pending_.empty()) pending_ = {};  // a burst must not keep its memory for ever
+}
+
+void peer::fail() {
+    broken_ = true;
+    note_change();
 }
 
 void peer::note_change() {

@@ -48,6 +48,8 @@ class peer {
     /// Sends from the front; what is sent is counted in sent_.
     std::size_t send_now(std::string_view bytes);
     void flush();
+    /// To be removed with the next look.
+    void fail();
     void note_change();
 
     selectors::socket socket_;

@@ -104,7 +104,7 @@ void server::accept_from(sel::socket& door) {
         if (peers_ >= options_.max_connections && !draining_) return update_doors();
         auto client = door.accept(sel::nonblocking);
         if (client) {
-            admit(std::move(client->socket));
+            if (!admit(std::move(client->socket))) return;
         } else if (client.error() == sel::errc::would_block) {
             if (!draining_) return;
             return close_door(door);  // all who had connected are in: nobody is lost by it
@@ -114,13 +114,14 @@ void server::accept_from(sel::socket& door) {
     }
 }
 
-void server::admit(sel::socket socket) {
+bool server::admit(sel::socket socket) {
     auto owned = std::make_unique<peer>(std::move(socket), totals_.connections + 1, changed_);
     peer& p = *owned;
     try {
         bag_.add(p.socket_, sel::event::read, std::move(owned));
     } catch (const std::system_error& refused) {
-        return rest(refused.what());  // and `owned` closes it: the kernel has no room to watch it
+        rest(refused.what());  // the kernel has no room to watch it: `owned` closes it
+        return false;
     }
     told_of_rest_ = false;
     ++totals_.connections;
@@ -128,6 +129,7 @@ void server::admit(sel::socket socket) {
     active_.push_back(p, now_);
     service_.joined(p);
     p.note_change();
+    return true;
 }
 
 void server::accept_the_last() {
@@ -168,7 +170,7 @@ void server::update_doors() {
 void server::serve(peer& p, sel::event events) {
     p.note_change();
     if (events & sel::event::error) {
-        p.broken_ = true;
+        p.fail();
         return;
     }
     const std::uint64_t sent = p.sent_;
@@ -241,19 +243,29 @@ void server::expire() {
     const auto due = [&](const peer* p, auto limit) {
         return p && peer_list::since(*p) + limit <= now_;
     };
-    const auto drop = [](peer& p) {
-        p.broken_ = true;
-        p.note_change();
-    };
+    for (peer* p = leaving_.front(); due(p, farewell_time); p = peer_list::after(*p)) p->fail();
     if (options_.idle_timeout > 0ms)
-        for (peer* p = active_.front(); due(p, options_.idle_timeout); p = peer_list::after(*p)) {
-            ++totals_.idle_closed;
-            drop(*p);
+        for (peer *p = active_.front(), *next; due(p, options_.idle_timeout); p = next) {
+            next = peer_list::after(*p);
+            if (close_quiet(*p)) ++totals_.idle_closed;
         }
-    for (peer* p = leaving_.front(); due(p, farewell_time); p = peer_list::after(*p)) drop(*p);
     if (draining_)
-        for (peer* p = active_.front(); due(p, quiet_time); p = peer_list::after(*p))
-            if (p->pending() == 0) drop(*p);
+        for (peer *p = active_.front(), *next; due(p, quiet_time); p = next) {
+            next = peer_list::after(*p);
+            if (p->pending() == 0) close_quiet(*p);
+        }
+}
+
+/// False if it has spoken after all: the select may not have come to it yet, and to close what has
+/// something unread would reset it.
+bool server::close_quiet(peer& p) {
+    if (p.pending() == 0) {
+        read_from(p);
+        p.note_change();
+        if (p.ended_ || peer_list::since(p) == now_) return false;
+    }
+    p.fail();
+    return true;
 }
 
 server::time_point server::next_deadline() const {

@@ -85,7 +85,7 @@ class server {
     void accept_from(selectors::socket& door);
     void accept_the_last();
     void close_door(selectors::socket& door);
-    void admit(selectors::socket socket);
+    bool admit(selectors::socket socket);
     void rest(const char* why);
     void end_rest();
     bool resting() const noexcept { return rest_until_ != time_point::max(); }
@@ -98,6 +98,7 @@ class server {
     void remove(peer& p);
 
     void expire();
+    bool close_quiet(peer& p);
     time_point next_deadline() const;
 
     const server_options options_;

@@ -132,7 +132,7 @@ class Services(Serving):
         stuck = self.client(receive_buffer=8192)
         stuck.send_until_full()
         self.server.send_signal(signal.SIGINT)
-        self.assertTrue(self.server.line().startswith("stopping: what is in flight has 3.6e+03 s"))
+        self.assertTrue(self.server.line().startswith("stopping: what is in flight has 3600 s"))
         self.server.send_signal(signal.SIGINT)
         self.assertEqual(self.totals()["cut"], 1)
 
@@ -215,7 +215,24 @@ class Services(Serving):
             self.assertEqual(os.listdir(directory), [], "it should take its socket away")
 
 
-class Choosing(Serving, unittest.TestCase):
+class OnOneBackend(Serving, unittest.TestCase):
+    def test_a_stop_hears_all_who_have_spoken(self):
+        self.serve("echo")
+        clients = [self.client() for _ in range(2500)]  # more than one select reports
+        for client in clients:
+            client.ask(b"hello")
+        self.server.send_signal(signal.SIGSTOP)
+        for client in clients:
+            client.sendall(b"again")
+        self.server.send_signal(signal.SIGTERM)
+        # Long enough for all of them to look as if they had nothing more to say.
+        self.assertFalse(clients[0].answers_within(0.3))
+        self.server.send_signal(signal.SIGCONT)
+        for client in clients:
+            self.assertEqual(client.to_the_end(), b"again")
+        self.assertTrue(self.server.line().startswith("stopping"))
+        self.assertEqual(self.totals()["in"], 10 * len(clients))
+
     def test_the_option_is_stronger_than_the_environment(self):
         for option, self.backend in (("epoll", "select"), ("poll", "epoll")):
             self.serve("echo", "--backend", option)
