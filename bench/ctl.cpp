@@ -77,9 +77,7 @@ double round_of(const sockets& idle, bool looking, long laps) {
     });
 }
 
-}  // namespace
-
-int main(int count, char** values) {
+int measured(int count, char** values) {
     bench::options given{count, values,
                          "ctl: add, modify and remove N sockets; the bag beside raw epoll_ctl."};
     const long size = given.number("--sockets", 1000, "how many");
@@ -102,4 +100,11 @@ int main(int count, char** values) {
                                ": CPU, bag : raw epoll",
                            result);
     }
+    return 0;
+}
+
+}  // namespace
+
+int main(int count, char** values) {
+    return bench::explaining([&] { return measured(count, values); });
 }

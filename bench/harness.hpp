@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <exception>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,16 @@ namespace bench {
 [[noreturn]] inline void die(const std::string& sentence) {
     std::fprintf(stderr, "%s\n", sentence.c_str());
     std::exit(2);
+}
+
+/// The body of a main(): what the library throws is a sentence already.
+template <class Work>
+int explaining(Work&& work) {
+    try {
+        return work();
+    } catch (const std::exception& trouble) {
+        die(trouble.what());
+    }
 }
 
 // --- time ----------------------------------------------------------------------------------------
@@ -62,6 +73,7 @@ struct comparison {
 
     std::vector<double> ratios() const {
         std::vector<double> made;
+        made.reserve(first.size());
         for (std::size_t i = 0; i < first.size(); ++i) made.push_back(second[i] / first[i]);
         return made;
     }

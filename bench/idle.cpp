@@ -6,8 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <selectors/selectors.hpp>
@@ -18,14 +16,15 @@ namespace sel = selectors;
 
 namespace {
 
-/// Connects until it has them all, and keeps them until it is killed.
-[[noreturn]] void hold_other_ends(const sel::address& server, long count) {
+/// Connects until it has them all, and keeps them until its parent is gone.
+[[noreturn]] void hold_other_ends(const sel::address& server, sel::socket_view parent, long count) {
     std::vector<sel::socket> held;
     for (long i = 0; i < count; ++i) {
         held.push_back(sel::socket::tcp());
         if (!held.back().connect(server)) ::_exit(1);
     }
-    for (;;) ::pause();
+    char nothing = 0;
+    ::_exit(parent.recv({&nothing, 1}) ? 0 : 1);
 }
 
 /// Accepted connections on which nothing ever arrives.
@@ -35,29 +34,38 @@ class silent_connections {
         sel::socket listener = sel::socket::tcp();
         listener.bind(sel::address::loopback(0));
         listener.listen();
-        const sel::address here = sel::or_throw(listener.local_address());
-        holder_ = ::fork();
-        if (holder_ < 0) bench::die("fork failed.");
-        if (holder_ == 0) hold_other_ends(here, count);
-        for (long i = 0; i < count; ++i) {
-            auto [connection, peer] = sel::or_throw(listener.accept(sel::nonblocking));
-            connection.set_linger(std::chrono::seconds{0});  // leaves no TIME_WAIT behind
-            sockets_.push_back(std::move(connection));
+        start_holder(sel::or_throw(listener.local_address()), count);
+
+        sel::selector<> bag;
+        bag.add(listener, sel::event::read);
+        bag.add(holder_, sel::event::read);
+        while (static_cast<long>(sockets_.size()) < count) {
+            for (auto [key, events] : bag.select()) {
+                if (key.socket() == holder_) bench::die("The other ends could not be connected.");
+                auto [connection, peer] = sel::or_throw(listener.accept(sel::nonblocking));
+                connection.set_linger(std::chrono::seconds{0});  // leaves no TIME_WAIT behind
+                sockets_.push_back(std::move(connection));
+            }
         }
-    }
-    silent_connections(const silent_connections&) = delete;
-    ~silent_connections() {
-        sockets_.clear();
-        ::kill(holder_, SIGKILL);
-        ::waitpid(holder_, nullptr, 0);
     }
     const sel::socket& operator[](long index) const {
         return sockets_[static_cast<std::size_t>(index)];
     }
 
   private:
+    void start_holder(const sel::address& server, long count) {
+        auto [ours, theirs] = sel::socket::pair();
+        const pid_t child = ::fork();
+        if (child < 0) bench::die("fork failed.");
+        if (child == 0) {
+            ours.close();
+            hold_other_ends(server, theirs, count);
+        }
+        holder_ = std::move(ours);
+    }
+
     std::vector<sel::socket> sockets_;
-    pid_t holder_;
+    sel::socket holder_;  ///< readable when the child is gone; closed, it ends the child
 };
 
 /// A bag with one speaker among silent connections.
@@ -87,9 +95,7 @@ class party {
     std::pair<sel::socket, sel::socket> speaker_;
 };
 
-}  // namespace
-
-int main(int count, char** values) {
+int measured(int count, char** values) {
     bench::options given{count, values, "idle: one connection speaks, the others are silent."};
     const long few = given.number("--few", 10, "connections in the small bag");
     const long many = given.number("--many", 15000, "connections in the large bag");
@@ -100,16 +106,19 @@ int main(int count, char** values) {
 
     const long silent = few - 1 + many - 1;
     bench::allow_descriptors(silent + 8);
-    try {
-        const silent_connections others{silent};
-        party small{backend, others, 0, few - 1};
-        party large{backend, others, few - 1, many - 1};
-        const auto result = bench::compare(
-            rounds, [&] { return small.round(events); }, [&] { return large.round(events); });
-        bench::print_ratio("1 active, " + backend + ": CPU, among " + std::to_string(many) +
-                               " : among " + std::to_string(few),
-                           result, backend == "epoll" ? 1.1 : 0);
-    } catch (const std::exception& trouble) {
-        bench::die(trouble.what());
-    }
+    const silent_connections others{silent};
+    party small{backend, others, 0, few - 1};
+    party large{backend, others, few - 1, many - 1};
+    const auto result = bench::compare(
+        rounds, [&] { return small.round(events); }, [&] { return large.round(events); });
+    bench::print_ratio("1 active, " + backend + ": CPU, among " + std::to_string(many) + " : among " +
+                           std::to_string(few),
+                       result, backend == "epoll" ? 1.1 : 0);
+    return 0;
+}
+
+}  // namespace
+
+int main(int count, char** values) {
+    return bench::explaining([&] { return measured(count, values); });
 }

@@ -92,9 +92,7 @@ bool report(const char* backend, const char* data, std::size_t keys) {
     return kept;
 }
 
-}  // namespace
-
-int main(int count, char** values) {
+int measured(int count, char** values) {
     bench::options given{count, values,
                          "memory: bytes a key in the bag. Ends with 1 if they are over the budget."};
     const long keys = given.number("--keys", 15000, "descriptors in the bag, more than 1,000");
@@ -110,4 +108,10 @@ int main(int count, char** values) {
         kept &= report<connection>(each.name, "48 bytes", static_cast<std::size_t>(keys));
     }
     return kept ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int count, char** values) {
+    return bench::explaining([&] { return measured(count, values); });
 }

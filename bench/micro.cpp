@@ -39,7 +39,7 @@ class full_bag {
 
 void add_remove(benchmark::State& state, const std::string& backend) {
     full_bag all{backend};
-    for (auto _ : state) {
+    while (state.KeepRunning()) {
         all.bag.add(all.peer(0), sel::event::read);
         all.bag.remove(all.peer(0));
     }
@@ -48,7 +48,7 @@ void add_remove(benchmark::State& state, const std::string& backend) {
 /// A change of mind that the kernel never hears of.
 void modify_and_back(benchmark::State& state, const std::string& backend) {
     full_bag all{backend};
-    for (auto _ : state) {
+    while (state.KeepRunning()) {
         all.bag.modify(all.member(0), sel::event::read | sel::event::priority);
         all.bag.modify(all.member(0), sel::event::read);
     }
@@ -57,7 +57,7 @@ void modify_and_back(benchmark::State& state, const std::string& backend) {
 void modify_select(benchmark::State& state, const std::string& backend) {
     full_bag all{backend};
     bool on = false;
-    for (auto _ : state) {
+    while (state.KeepRunning()) {
         on = !on;
         all.bag.modify(all.member(0), on ? sel::event::read | sel::event::priority : sel::event::read);
         benchmark::DoNotOptimize(all.bag.select(std::chrono::seconds{0}).empty());
@@ -66,7 +66,7 @@ void modify_select(benchmark::State& state, const std::string& backend) {
 
 void wake_select(benchmark::State& state, const std::string& backend) {
     full_bag all{backend};
-    for (auto _ : state) {
+    while (state.KeepRunning()) {
         all.bag.wake();
         benchmark::DoNotOptimize(all.bag.select().empty());
     }
@@ -76,7 +76,7 @@ void wake_select(benchmark::State& state, const std::string& backend) {
 void select_ready(benchmark::State& state, const std::string& backend) {
     const auto ready = static_cast<int>(state.range(0));
     full_bag all{backend, ready};
-    for (auto _ : state) {
+    while (state.KeepRunning()) {
         int seen = 0;
         for (auto [key, events] : all.bag.select(std::chrono::seconds{0}))
             seen += events == sel::event::read;

@@ -113,8 +113,10 @@ double round_of(const std::vector<link>& links, const setting& of) {
 
 void run(const setting& of, long rounds, const std::string& only) {
     std::vector<std::pair<sel::socket, sel::socket>> pairs;
+    pairs.reserve(static_cast<std::size_t>(of.pairs));
     for (long i = 0; i < of.pairs; ++i) pairs.push_back(sel::socket::pair(sel::nonblocking));
     std::vector<link> links;
+    links.reserve(pairs.size());
     for (std::size_t i = 0; i < pairs.size(); ++i)
         links.push_back(
             {pairs[i].first.descriptor(), pairs[(i + 1) % pairs.size()].second.descriptor()});
@@ -132,9 +134,7 @@ void run(const setting& of, long rounds, const std::string& only) {
                        result, epoll ? 1.03 : 0);
 }
 
-}  // namespace
-
-int main(int count, char** values) {
+int measured(int count, char** values) {
     bench::options given{count, values,
                          "ring: tokens go round a ring of socket pairs; the bag beside raw epoll."};
     setting of{};
@@ -149,4 +149,11 @@ int main(int count, char** values) {
     if (of.active > of.pairs) of.active = of.pairs;
     bench::allow_descriptors(2 * of.pairs);
     run(of, rounds, only);
+    return 0;
+}
+
+}  // namespace
+
+int main(int count, char** values) {
+    return bench::explaining([&] { return measured(count, values); });
 }
