@@ -14,7 +14,6 @@
 
 #include <selectors/descriptor.hpp>
 #include <selectors/detail/core.hpp>
-#include <selectors/detail/data_table.hpp>
 #include <selectors/event.hpp>
 #include <selectors/socket.hpp>
 
@@ -61,7 +60,7 @@ class [[nodiscard]] ready_range {
         using difference_type = std::ptrdiff_t;
 
         ready<Data> operator*() const noexcept {
-            return {{(*data_)[at_.slot], at_.slot, at_.generation}, at_.events};
+            return {{*static_cast<Data*>(at_.data), at_.slot, at_.generation}, at_.events};
         }
         iterator& operator++() noexcept {
             at_ = core_->next();
@@ -72,26 +71,22 @@ class [[nodiscard]] ready_range {
 
       private:
         friend class ready_range;
-        iterator(detail::core& core, detail::data_table<Data>& data) noexcept
-            : core_{&core}, data_{&data}, at_{core.next()} {}
+        explicit iterator(detail::core& core) noexcept : core_{&core}, at_{core.next()} {}
         detail::core* core_;
-        detail::data_table<Data>* data_;
         detail::core::entry at_;
     };
 
     /// Starts the walk; call it once.
-    iterator begin() const noexcept { return {*core_, *data_}; }
+    iterator begin() const noexcept { return iterator{*core_}; }
     sentinel end() const noexcept { return {}; }
     /// Whether nothing is left to walk. True right after a select that timed out or was woken.
     bool empty() const noexcept { return core_->exhausted(); }
 
     /// For the bag.
-    ready_range(detail::core& core, detail::data_table<Data>& data) noexcept
-        : core_{&core}, data_{&data} {}
+    explicit ready_range(detail::core& core) noexcept : core_{&core} {}
 
   private:
     detail::core* core_;
-    detail::data_table<Data>* data_;
 };
 
 }  // namespace selectors

@@ -107,7 +107,7 @@ class selector {
             if (!what) what = detail::socket_in(attached);
         const std::uint32_t slot = core_.add(what.descriptor(), interest, mode);
         try {
-            data_.construct(slot, std::forward<Attached>(attached));
+            core_.attach(slot, data_.construct(slot, std::forward<Attached>(attached)));
         } catch (...) {
             core_.remove(slot);
             throw;
@@ -142,7 +142,7 @@ class selector {
         const event before = interest_at(slot);
         core_.modify(slot, interest);
         try {
-            data_[slot] = std::forward<Attached>(attached);
+            data_at(slot) = std::forward<Attached>(attached);
         } catch (...) {
             core_.modify(slot, before);
             throw;
@@ -161,6 +161,10 @@ class selector {
     event interest(socket_view which) const { return interest_at(slot_of(which)); }
 
     bool contains(socket_view what) const noexcept { return core_.contains(what.descriptor()); }
+    /// Whether the key is still good; false for a stale one, even if its number is in the bag anew.
+    bool contains(const key<Data>& what) const noexcept {
+        return core_.contains(what.descriptor()) && core_.at(what.slot_).generation == what.generation_;
+    }
     std::size_t size() const noexcept { return core_.size(); }
     bool empty() const noexcept { return size() == 0; }
 
@@ -173,19 +177,19 @@ class selector {
     /// All three throw std::system_error if the kernel refuses to wait.
     ready_range<Data> select() {
         core_.select(std::chrono::nanoseconds{-1});
-        return {core_, data_};
+        return ready_range<Data>{core_};
     }
     /// The same for at most that long, in any unit; zero and less do not wait. Never early: to the
     /// nanosecond where the kernel has them, else rounded up.
     template <class Rep, class Period>
     ready_range<Data> select(std::chrono::duration<Rep, Period> timeout) {
         core_.select(detail::wait_time(timeout));
-        return {core_, data_};
+        return ready_range<Data>{core_};
     }
     /// The same until then.
     ready_range<Data> select_until(std::chrono::steady_clock::time_point deadline) {
         core_.select_until(deadline);
-        return {core_, data_};
+        return ready_range<Data>{core_};
     }
 
     /// Makes the current or the next select return, perhaps with nothing. Many wakes before it does
@@ -225,12 +229,14 @@ class selector {
         return event::from_bits(core_.at(slot).interest);
     }
     key<Data> key_at(std::uint32_t slot) noexcept {
-        return {data_[slot], slot, core_.at(slot).generation};
+        return {data_at(slot), slot, core_.at(slot).generation};
     }
+    Data& data_at(std::uint32_t slot) noexcept { return *static_cast<Data*>(core_.at(slot).data); }
     Data remove_at(std::uint32_t slot) {
-        Data taken = std::move(data_[slot]);
+        Data& data = data_at(slot);
+        Data taken = std::move(data);
         core_.remove(slot);
-        data_.destroy(slot);
+        data.~Data();
         return taken;
     }
 
@@ -238,7 +244,7 @@ class selector {
         core_.close();
         for (auto slot = core_.first_in_use(0); slot < core_.slot_count();
              slot = core_.first_in_use(slot + 1))
-            data_.destroy(slot);
+            data_at(slot).~Data();
     }
 
     detail::core core_;

@@ -38,7 +38,8 @@ void require_askable(event interest) {
 
 }  // namespace
 
-/// What is not needed once an event.
+/// What is not needed once an event. What is not needed once a wait is kept out of line, so that the
+/// wait itself stays short.
 struct core::books {
     explicit books(backend_handle opened)
         : mechanism{std::move(opened)}, native_oneshot{mechanism->supports(trigger::oneshot)} {}
@@ -150,7 +151,7 @@ struct core::books {
     }
 
     /// Applies what was deferred; what fails becomes a notice. Returns how many of those there are.
-    std::size_t apply_changes() noexcept {
+    [[gnu::noinline]] std::size_t apply_changes() noexcept {
         std::size_t failures = 0;
         while (!changes.empty() && failures < batch_size) {
             const std::uint32_t index = changes.back();
@@ -172,7 +173,7 @@ struct core::books {
     }
 
     /// A kernel set of our own, with everybody in it.
-    void rebuild() {
+    [[gnu::noinline]] void rebuild() {
         mechanism->reopen();
         epoch = sys::process_epoch();
         orphans = rebuild_due = false;
@@ -213,7 +214,7 @@ struct core::books {
         return kept;
     }
 
-    std::size_t report_files(notice* room, std::size_t most) noexcept {
+    [[gnu::noinline]] std::size_t report_files(notice* room, std::size_t most) noexcept {
         const std::size_t count = std::min(most, files.size());
         for (std::size_t i = 0; i < count; ++i) {
             if (next_file >= files.size()) next_file = 0;
@@ -224,18 +225,21 @@ struct core::books {
     }
 
     std::size_t wait(std::span<notice> room, nanoseconds timeout) {
-        if (spin > nanoseconds::zero() && timeout != nanoseconds::zero()) {
-            const time_point start = sys::now();
-            const auto limit = timeout < nanoseconds::zero() ? spin : std::min(spin, timeout);
-            do {
-                const std::size_t count = sift(room.data(), mechanism->wait(room, nanoseconds::zero()));
-                if (count > 0 || rebuild_due || woken.load(std::memory_order_relaxed)) return count;
-            } while (sys::now() - start < limit);
-            if (timeout > nanoseconds::zero()) {
-                timeout -= sys::now() - start;
-                if (timeout <= nanoseconds::zero()) return 0;
-            }
-        }
+        if (spin > nanoseconds::zero() && timeout != nanoseconds::zero()) [[unlikely]]
+            return spin_and_wait(room, timeout);
+        return sift(room.data(), mechanism->wait(room, timeout));
+    }
+
+    [[gnu::noinline]] std::size_t spin_and_wait(std::span<notice> room, nanoseconds timeout) {
+        const bool limited = timeout > nanoseconds::zero();
+        const time_point start = sys::now();
+        const auto limit = limited ? std::min(spin, timeout) : spin;
+        do {
+            const std::size_t count = sift(room.data(), mechanism->wait(room, nanoseconds::zero()));
+            if (count > 0 || rebuild_due || woken.load(std::memory_order_relaxed)) return count;
+        } while (sys::now() - start < limit);
+        if (limited) timeout -= sys::now() - start;
+        if (limited && timeout <= nanoseconds::zero()) return 0;
         return sift(room.data(), mechanism->wait(room, timeout));
     }
 };
@@ -439,13 +443,16 @@ void core::fill(nanoseconds timeout, time_point deadline) {
     const bool limited = timeout > nanoseconds::zero();
     for (;;) {
         if (b.rebuild_due) b.rebuild();
-        std::size_t count = b.apply_changes();
-        count += b.report_files(b.batch + count, (batch_size - count + 1) / 2);
+        std::size_t count = 0;
+        if (!b.changes.empty()) count = b.apply_changes();
+        if (!b.files.empty()) count += b.report_files(b.batch + count, (batch_size - count + 1) / 2);
         next_ = b.batch;
         last_ = b.batch + count;
         if (count > 0) timeout = nanoseconds::zero();
         if (count < batch_size) last_ += b.wait({last_, b.batch + batch_size}, timeout);
-        if (b.woken.exchange(false, std::memory_order_acq_rel)) return;
+        if (b.woken.load(std::memory_order_relaxed) &&
+            b.woken.exchange(false, std::memory_order_acq_rel))
+            return;
         if (next_ != last_ || timeout == nanoseconds::zero()) return;
         if (limited) {
             // A signal, a wake that was consumed before, an orphan: wait for the rest.
@@ -462,7 +469,7 @@ void core::spin(nanoseconds duration) noexcept {
 void core::wake() noexcept {
     books& b = *books_;
     // In a child that has not used the bag yet, the descriptor would be the parent's.
-    if (!b.woken.exchange(true, std::memory_order_acq_rel) && !b.foreign()) b.mechanism->wake();
+    if (!b.woken.exchange(true, std::memory_order_seq_cst) && !b.foreign()) b.mechanism->wake();
 }
 
 }  // namespace detail

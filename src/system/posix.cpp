@@ -1,4 +1,3 @@
-#include <atomic>
 #include <cerrno>
 
 #include <fcntl.h>
@@ -12,6 +11,9 @@
 #include "system/system.hpp"
 
 namespace selectors::sys {
+
+constinit std::atomic<unsigned> detail::process_epoch{1};
+
 namespace {
 
 #if defined(MSG_NOSIGNAL)
@@ -42,11 +44,9 @@ result<std::size_t> transferred(ssize_t outcome) noexcept {
     return static_cast<std::size_t>(outcome);
 }
 
-std::atomic<unsigned> epoch{1};
-
 /// Registered once, when the library is loaded.
 [[maybe_unused]] const int watching_forks =
-    pthread_atfork(nullptr, nullptr, [] { epoch.fetch_add(1, std::memory_order_relaxed); });
+    pthread_atfork(nullptr, nullptr, [] { detail::process_epoch.fetch_add(1, std::memory_order_relaxed); });
 
 }  // namespace
 
@@ -160,10 +160,6 @@ directory_lock::directory_lock(const char* path) noexcept
         if (::flock(directory_.get(), LOCK_EX | LOCK_NB) == 0) return;
         ::poll(nullptr, 0, 10);
     }
-}
-
-unsigned process_epoch() noexcept {
-    return epoch.load(std::memory_order_relaxed);
 }
 
 }  // namespace selectors::sys

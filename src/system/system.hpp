@@ -5,6 +5,7 @@
 // for sockets but to name constants.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <span>
@@ -95,9 +96,15 @@ inline std::chrono::steady_clock::time_point now() noexcept {
 
 // --- processes -----------------------------------------------------------------------------------
 
+namespace detail {
+extern std::atomic<unsigned> process_epoch;
+}
+
 /// Another number in a forked child than in its parent. No system call. A child that was made behind
 /// the C library's back (a bare clone) is not noticed.
-unsigned process_epoch() noexcept;
+inline unsigned process_epoch() noexcept {
+    return detail::process_epoch.load(std::memory_order_relaxed);
+}
 
 // --- wakers --------------------------------------------------------------------------------------
 

@@ -87,9 +87,13 @@ CASE(a_key_is_stale_after_remove_even_if_the_number_is_in_the_bag_anew) {
     auto bag = make_bag<int>();
     auto [a, b] = make_pair();
     const auto old = bag.add(a, event::read, 1);
+    EXPECT_TRUE(bag.contains(old));
     bag.remove(a);
+    EXPECT_FALSE(bag.contains(old));
     EXPECT_THROW(bag.remove(old), not_registered);
     bag.add(a, event::read, 2);
+    EXPECT_FALSE(bag.contains(old));
+    EXPECT_TRUE(bag.contains(a));
     EXPECT_THROW(bag.modify(old, event::write), not_registered);
     EXPECT_THROW(bag.remove(old), not_registered);
     EXPECT_EQ(bag.get(a).data, 2);

@@ -31,6 +31,7 @@ struct slot {
     std::uint8_t applied = 0;          ///< what the backend was told; 0: it does not have it armed
     trigger mode = trigger::level;
     std::uint8_t state = 0;  ///< the flags below
+    void* data = nullptr;    ///< the user's, where data_table keeps it
 
     static constexpr std::uint8_t in_use = 1;
     static constexpr std::uint8_t file = 2;    ///< always ready, unknown to the backend
@@ -54,8 +55,9 @@ class SELECTORS_API core {
     core& operator=(core&& other) noexcept;
     ~core();
 
-    /// The next ready slot, its generation and events; events are none at the end of the batch.
+    /// The next ready slot; its events are none at the end of the batch.
     struct entry {
+        void* data;
         std::uint32_t slot;
         std::uint32_t generation;
         event events;
@@ -63,10 +65,12 @@ class SELECTORS_API core {
     entry next() noexcept {
         while (next_ != last_) {
             const notice& seen = *next_++;
-            if (slots_[seen.slot].stamp == seen.generation && !(seen.events & out_of_the_ordinary))
-                [[likely]]
-                return {seen.slot, seen.generation, event::from_bits(seen.events)};
-            if (event events = settle(seen)) return {seen.slot, seen.generation, events};
+            const slot& s = slots_[seen.slot];
+            if (s.stamp == seen.generation && !(seen.events & out_of_the_ordinary)) [[likely]] {
+                if (seen.events == 0) __builtin_unreachable();  // the backend's promise
+                return {s.data, seen.slot, seen.generation, event::from_bits(seen.events)};
+            }
+            if (event events = settle(seen)) return {s.data, seen.slot, seen.generation, events};
         }
         return {};
     }
@@ -86,6 +90,7 @@ class SELECTORS_API core {
     std::uint32_t first_in_use(std::uint32_t from) const noexcept;
     std::uint32_t slot_count() const noexcept { return slot_count_; }
     const slot& at(std::uint32_t slot) const noexcept { return slots_[slot]; }
+    void attach(std::uint32_t slot, void* data) noexcept { slots_[slot].data = data; }
     std::size_t size() const noexcept;
 
     /// Fills the batch. A negative timeout waits for ever.

@@ -36,16 +36,13 @@ class data_table {
         delete[] chunks_;
     }
 
-    Data& operator[](std::uint32_t slot) noexcept {
-        return chunks_[slot / per_chunk][slot % per_chunk];
-    }
-
+    /// Constructs the data of a slot; where it is now, it stays.
     template <class... Arguments>
-    void construct(std::uint32_t slot, Arguments&&... arguments) {
+    Data* construct(std::uint32_t slot, Arguments&&... arguments) {
         reserve(slot / per_chunk);
-        ::new (static_cast<void*>(&(*this)[slot])) Data(std::forward<Arguments>(arguments)...);
+        return ::new (static_cast<void*>(&chunks_[slot / per_chunk][slot % per_chunk]))
+            Data(std::forward<Arguments>(arguments)...);
     }
-    void destroy(std::uint32_t slot) noexcept { (*this)[slot].~Data(); }
 
   private:
     static constexpr std::size_t per_chunk =
@@ -72,13 +69,11 @@ class data_table {
 template <>
 class data_table<none> {
   public:
-    none& operator[](std::uint32_t) noexcept { return nothing_; }
     template <class... Arguments>
-    void construct(std::uint32_t, Arguments&&...) noexcept {}
-    void destroy(std::uint32_t) noexcept {}
-
-  private:
-    static inline none nothing_{};
+    none* construct(std::uint32_t, Arguments&&...) noexcept {
+        static none nothing;
+        return &nothing;
+    }
 };
 
 }  // namespace selectors::detail
