@@ -32,6 +32,7 @@ CASE(add_of_a_negative_descriptor_is_an_invalid_argument) {
 
 CASE(add_of_a_closed_descriptor_is_ebadf) {
     auto bag = make_bag();
+    expect_usable(bag, 0);
     for (const native_handle closed : {closed_descriptor(), 19'000, 1'000'000, INT_MAX})
         for (const event interest : {event::read, event::write, event::priority, event::none}) {
             try {
