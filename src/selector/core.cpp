@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <memory>
 #include <string>
 #include <vector>
@@ -49,6 +50,7 @@ struct core::books {
     std::vector<slot> slots;
     std::vector<std::uint32_t> changes;  ///< slots to look at before the next wait
     std::vector<std::uint32_t> files;    ///< always ready, and asked for
+    std::size_t known_files = 0;         ///< parked ones, too
     std::size_t next_file = 0;           ///< where to begin reporting them
     std::size_t size = 0;
     nanoseconds spin{};
@@ -71,7 +73,7 @@ struct core::books {
     void list(std::vector<std::uint32_t>& in, std::uint32_t index) noexcept {
         if (slots[index].position != nowhere) return;
         slots[index].position = static_cast<std::uint32_t>(in.size());
-        in.push_back(index);  // room was reserved when the table grew
+        in.push_back(index);  // room was reserved when the table grew, or the file was found
     }
     void unlist(std::vector<std::uint32_t>& from, std::uint32_t index) noexcept {
         const std::uint32_t at = std::exchange(slots[index].position, nowhere);
@@ -85,7 +87,6 @@ struct core::books {
         if (index < slots.size()) return;
         const std::size_t count = std::max<std::size_t>({index + std::size_t{1}, 16, slots.size() * 2});
         changes.reserve(count);
-        files.reserve(count);
         slots.resize(count);
     }
 
@@ -108,6 +109,8 @@ struct core::books {
     void enroll(std::uint32_t index) {
         slot& s = slots[index];
         if (mechanism->add(registration_of(index)) == admission::always_ready) {
+            files.reserve(std::bit_ceil(known_files + 1));  // each has room in the list, for good
+            ++known_files;
             s.state |= slot::file;
             list_file(index);
         } else {
@@ -199,11 +202,16 @@ struct core::books {
 
     // --- waiting ---------------------------------------------------------------------------------
 
-    /// Drops what is the mechanism's own and, where there may be orphans, theirs. The kernel's set is
-    /// then made anew before the next wait: not now, for the batch has yet to say what is spent.
+    /// Drops what is the mechanism's own and, where there may be orphans, theirs.
     std::size_t sift(notice* fresh, std::size_t count) noexcept {
-        if (count == 1 && fresh->generation == 0) return 0;
-        if (!orphans) return count;
+        if (orphans) [[unlikely]]
+            count = sift_orphans(fresh, count);
+        return count == 1 && fresh->generation == 0 ? 0 : count;
+    }
+
+    /// Where there are some, the kernel's set is made anew before the next wait: not now, for the batch
+    /// has yet to say what is spent.
+    [[gnu::noinline]] std::size_t sift_orphans(notice* fresh, std::size_t count) noexcept {
         auto* last = std::remove_if(fresh, fresh + count, [&](const notice& seen) {
             if (seen.generation == 0) return false;
             const slot& s = slots[seen.slot];
@@ -323,10 +331,12 @@ void core::modify(std::uint32_t index, event interest) {
 
 void core::remove(std::uint32_t index) noexcept {
     slot& s = slots_[index];
-    if (s.has(slot::file))
+    if (s.has(slot::file)) {
         books_->unlist(books_->files, index);
-    else
+        --books_->known_files;
+    } else {
         books_->unlist(books_->changes, index);
+    }
     // In a child the kernel's set is still the parent's; ours is made without this key.
     if (!books_->foreign()) books_->withdraw(index);
     const std::uint32_t next = s.generation + 1;
@@ -438,22 +448,30 @@ void core::select_until(time_point deadline) {
 
 void core::fill(nanoseconds timeout, time_point deadline) {
     books& b = *books_;
-    if (b.foreign()) b.rebuild();
-    if (next_ != last_ && keep_unreached()) return;
+    if (b.foreign()) [[unlikely]]
+        b.rebuild();
+    if (next_ != last_ && keep_unreached()) [[unlikely]]
+        return;
     const bool limited = timeout > nanoseconds::zero();
     for (;;) {
-        if (b.rebuild_due) b.rebuild();
+        if (b.rebuild_due) [[unlikely]]
+            b.rebuild();
         std::size_t count = 0;
-        if (!b.changes.empty()) count = b.apply_changes();
-        if (!b.files.empty()) count += b.report_files(b.batch + count, (batch_size - count + 1) / 2);
+        if (!b.changes.empty()) [[unlikely]]
+            count = b.apply_changes();
+        if (!b.files.empty()) [[unlikely]]
+            count += b.report_files(b.batch + count, (batch_size - count + 1) / 2);
         next_ = b.batch;
         last_ = b.batch + count;
-        if (count > 0) timeout = nanoseconds::zero();
-        if (count < batch_size) last_ += b.wait({last_, b.batch + batch_size}, timeout);
+        if (count > 0) [[unlikely]]
+            timeout = nanoseconds::zero();
+        if (count < batch_size) [[likely]]
+            last_ += b.wait({last_, batch_size - count}, timeout);
         if (b.woken.load(std::memory_order_relaxed) &&
-            b.woken.exchange(false, std::memory_order_acq_rel))
+            b.woken.exchange(false, std::memory_order_acq_rel)) [[unlikely]]
             return;
-        if (next_ != last_ || timeout == nanoseconds::zero()) return;
+        if (next_ != last_ || timeout == nanoseconds::zero()) [[likely]]
+            return;
         if (limited) {
             // A signal, a wake that was consumed before, an orphan: wait for the rest.
             timeout = deadline - sys::now();
