@@ -106,6 +106,7 @@ class SELECTORS_API address_list {
 };
 
 /// Blocks. The addresses of a host, a name or a number. Errors: an address_error.
+/// "localhost" is 127.0.0.1 and ::1, in this order, and nobody is asked.
 /// `wanted`: only addresses of that family; family::none takes both.
 SELECTORS_API result<address_list> resolve(std::string_view host, std::uint16_t port,
                                            family wanted = family::none);

@@ -1,4 +1,5 @@
 // Names to addresses through the system's resolver, getaddrinfo(3), which blocks.
+#include <algorithm>
 #include <vector>
 
 #include <netdb.h>
@@ -22,6 +23,13 @@ constexpr int native_family(family wanted) noexcept {
     case family::ipv6: return AF_INET6;
     default: return AF_UNSPEC;
     }
+}
+
+/// "localhost" is this machine, whatever a resolver would say (RFC 6761, 6.3).
+bool is_localhost(std::string_view host) noexcept {
+    constexpr std::string_view localhost = "localhost";
+    if (host.ends_with('.')) host.remove_suffix(1);
+    return std::ranges::equal(host, localhost, [](char a, char b) { return (a | 0x20) == b; });
 }
 
 }  // namespace
@@ -52,6 +60,13 @@ result<address_list> resolve(std::string_view host, std::uint16_t port, family w
     if (!number && number.error() != address_error::bad_host) return std::unexpected{number.error()};
     if (number || host.find_first_of(":%") != host.npos)
         return std::unexpected{make_error_code(address_error::bad_host)};
+
+    if (is_localhost(host)) {
+        const address both[] = {address::loopback(port, family::ipv4),
+                                address::loopback(port, family::ipv6)};
+        if (wanted == family::none) return address_list{both, 2};
+        return address_list{wanted == family::ipv6 ? &both[1] : &both[0], 1};
+    }
 
     addrinfo hints{};
     hints.ai_family = native_family(wanted);
