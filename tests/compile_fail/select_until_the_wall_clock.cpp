@@ -1,5 +1,5 @@
 // A deadline is of the steady clock: the wall clock may jump.
-// error: (could not convert|no matching|no viable conversion)
+// error: (cannot convert|no matching|no viable conversion)
 #include <chrono>
 
 #include <selectors/selector.hpp>
