@@ -233,10 +233,10 @@ class selector {
     }
     Data& data_at(std::uint32_t slot) noexcept { return *static_cast<Data*>(core_.at(slot).data); }
     Data remove_at(std::uint32_t slot) {
-        Data& data = data_at(slot);
-        Data taken = std::move(data);
+        Data* data = &data_at(slot);
+        Data taken = std::move(*data);
         core_.remove(slot);
-        data.~Data();
+        data->~Data();
         return taken;
     }
 

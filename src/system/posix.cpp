@@ -45,8 +45,8 @@ result<std::size_t> transferred(ssize_t outcome) noexcept {
 }
 
 /// Registered once, when the library is loaded.
-[[maybe_unused]] const int watching_forks =
-    pthread_atfork(nullptr, nullptr, [] { detail::process_epoch.fetch_add(1, std::memory_order_relaxed); });
+[[maybe_unused]] const int watching_forks = pthread_atfork(
+    nullptr, nullptr, [] { detail::process_epoch.fetch_add(1, std::memory_order_relaxed); });
 
 }  // namespace
 
