@@ -120,7 +120,7 @@ struct backend_info {
 };
 
 /// Every mechanism of this library on this machine, the preferred first. Valid for ever.
-SELECTORS_API std::span<const backend_info> backends() noexcept;
+SELECTORS_API std::span<const backend_info> backends();
 
 /// The named mechanism. Throws std::invalid_argument for a name that is not known here,
 /// std::system_error if the system refuses it (no descriptor left).

@@ -38,12 +38,15 @@ class callback<Result(Arguments...)> {
     /// Empty: false, and calling it throws std::logic_error.
     callback() noexcept = default;
 
-    /// Holds `function`. Throws what its move or copy throws, and std::bad_alloc if it is large.
+    /// Holds `function`; a null function pointer makes it empty. Throws what its move or copy throws, and std::bad_alloc if it is large.
     template <class Function>
         requires(!std::same_as<std::remove_cvref_t<Function>, callback> &&
+                 !std::is_member_pointer_v<std::decay_t<Function>> &&
                  std::is_invocable_r_v<Result, std::decay_t<Function>&, Arguments...>)
     callback(Function&& function) {
         using target = std::decay_t<Function>;
+        if constexpr (std::is_pointer_v<target>)
+            if (function == nullptr) return;
         if constexpr (fits<target>) {
             ::new (static_cast<void*>(storage_)) target(std::forward<Function>(function));
             invoke_ = [](std::byte* storage, Arguments... arguments) -> Result {

@@ -6,7 +6,7 @@
 //     bag.add(client, event::read | event::write);
 //     for (auto [key, events] : bag.select()) {
 //         if (events & event::read) ...
-//         if (events & event::hangup) ...          // never alone: read and/or write stand beside it
+//         if (events & event::hangup) ...          // read and write, if asked for, stand beside it
 //     }
 //
 // Threads: plain values. The bits are those of poll(2), so that most mechanisms need no translation.
@@ -70,7 +70,8 @@ SELECTORS_API std::string to_string(event events);
 enum class trigger : std::uint8_t {
     level,      ///< as long as it is ready; forgives everything
     oneshot,    ///< once, then the key is parked until `modify` asks again; on every backend
-    edge,       ///< when it becomes ready; read and write until "would block" or miss the next one
+    edge,       ///< when it becomes ready, perhaps once more after a fork or a misuse that made the bag
+                ///< begin anew; read and write until "would block" or miss the next one
     exclusive,  ///< level, and of several bags that hold the descriptor not all are woken
 };
 

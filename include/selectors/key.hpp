@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 
 #include <selectors/descriptor.hpp>
 #include <selectors/detail/core.hpp>
@@ -25,6 +26,10 @@ template <class Data>
 class key {
   public:
     Data& data;
+
+    key(const key&) noexcept = default;
+    /// Names another entry from now on.
+    key& operator=(const key& other) noexcept { return *::new (static_cast<void*>(this)) key{other}; }
 
     socket_view socket() const noexcept { return descriptor(); }
     native_handle descriptor() const noexcept { return detail::descriptor_of(slot_); }
@@ -47,7 +52,7 @@ struct ready {
     event events;
 };
 
-/// The ready keys, each at most once, to be walked once. Whether a key is still in the bag, and still
+/// The ready keys, each at most once, for one range-for: every step takes the next one out. Whether a key is still in the bag, and still
 /// wants the event, is looked up when the walk reaches it. Leaving early loses nothing: what is still
 /// ready comes again, and a oneshot or an edge that was not reached comes with the next select.
 template <class Data>
@@ -76,7 +81,7 @@ class [[nodiscard]] ready_range {
         detail::core::entry at_;
     };
 
-    /// Starts the walk; call it once.
+    /// Takes the first one out; call it once.
     iterator begin() const noexcept { return iterator{*core_}; }
     sentinel end() const noexcept { return {}; }
     /// Whether nothing is left to walk. True right after a select that timed out or was woken.

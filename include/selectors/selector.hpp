@@ -55,8 +55,10 @@ namespace detail {
 
 /// Data that owns its descriptor and says which it is.
 template <class Data>
-concept names_socket = requires(const Data& data) { socket_view{data.socket}; } ||
-                       requires(const Data& data) { socket_view{data}; };
+concept names_socket =
+    requires(const Data& data) { socket_view{data.socket}; } || requires(const Data& data) {
+        { data.native_handle() } -> std::same_as<native_handle>;
+    } || std::derived_from<Data, socket_view>;
 
 template <names_socket Data>
 socket_view socket_in(const Data& data) noexcept {
@@ -70,6 +72,9 @@ socket_view socket_in(const Data& data) noexcept {
 
 template <class Data = none>
 class selector {
+    static_assert(std::is_object_v<Data> && std::same_as<Data, std::remove_cv_t<Data>>,
+                  "the data of a bag is an object that may change: no reference, not const");
+
   public:
     /// On what SELECTORS_BACKEND names, or the best mechanism of this machine. Throws
     /// std::invalid_argument for an unknown name, std::system_error if the system refuses.
@@ -81,11 +86,9 @@ class selector {
 
     selector(selector&&) noexcept = default;
     selector& operator=(selector&& other) noexcept {
-        if (this != &other) {
-            destroy();
-            core_ = std::move(other.core_);
-            data_ = std::move(other.data_);
-        }
+        selector taken{std::move(other)};  // leaves with what this bag held
+        core_ = std::move(taken.core_);    // both swap
+        data_ = std::move(taken.data_);
         return *this;
     }
     /// Destroys the data; closes no descriptor that the data does not own.
@@ -129,14 +132,16 @@ class selector {
     }
 
     /// Changes what is asked for. Recorded only: the next select tells the kernel, with at most one
-    /// system call a descriptor, and none if nothing is different by then. Should the kernel refuse,
-    /// the key is reported once with event::error and parked. Arms a spent oneshot again.
+    /// system call a descriptor (two for an exclusive one), and none if nothing is different by then.
+    /// Should the kernel refuse, the key is reported once with event::error and parked. Arms a spent
+    /// oneshot again.
     /// Throws not_registered; std::invalid_argument for an interest that cannot be asked for.
     void modify(const key<Data>& which, event interest) { core_.modify(slot_of(which), interest); }
     void modify(socket_view which, event interest) { core_.modify(slot_of(which), interest); }
-    /// The same, and the data is assigned, which never costs a system call.
+    /// The same, and the data is assigned, which never costs a system call. Data that owns the
+    /// descriptor closes it then: take such a key out, and add the new one.
     template <class Key, class Attached = Data>
-        requires std::assignable_from<Data&, Attached>
+        requires std::is_assignable_v<Data&, Attached>
     void modify(const Key& which, event interest, Attached&& attached) {
         const std::uint32_t slot = slot_of(which);
         const event before = interest_at(slot);

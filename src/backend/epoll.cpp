@@ -7,7 +7,6 @@
 #include <string>
 
 #include <sys/epoll.h>
-#include <unistd.h>
 
 #include "backend/mechanisms.hpp"
 #include "system/system.hpp"
@@ -48,18 +47,20 @@ class epoll_backend final : public backend {
     bool supports(trigger) const noexcept override { return true; }
 
     admission add(const registration& wanted) override {
+        // Our own are nobody's: they may have the number of a key that was closed in the bag.
+        if (wanted.descriptor == set_.get() || wanted.descriptor == waker_.descriptor())
+            throw refusal(make_error_code(std::errc::bad_file_descriptor), wanted.descriptor);
         if (control(EPOLL_CTL_ADD, wanted) == 0) return admission::watched;
         if (errno == EPERM) return admission::always_ready;  // no poll method: epoll_ctl(2)
         // An orphan whose file has come back to its old number: it is the key's now.
-        if (errno == EEXIST && control(EPOLL_CTL_MOD, wanted) == 0) return admission::watched;
+        if (errno == EEXIST && replace(wanted)) return admission::watched;
         throw refusal(sys::last_error(), wanted.descriptor);
     }
 
     void modify(const registration& wanted) override {
         // The kernel refuses to change an exclusive entry (EINVAL): take it out and in again.
-        const bool again = wanted.mode == trigger::exclusive;
-        if (again) control(EPOLL_CTL_DEL, wanted);
-        if (control(again ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, wanted) == 0) return;
+        if (wanted.mode == trigger::exclusive ? replace(wanted) : control(EPOLL_CTL_MOD, wanted) == 0)
+            return;
         const std::error_code why = sys::last_error();
         remove(wanted);
         throw refusal(why, wanted.descriptor);
@@ -86,11 +87,16 @@ class epoll_backend final : public backend {
     void wake() noexcept override { waker_.ring(); }
 
     void reopen() override {
-        sys::waker fresh_waker;
         sys::owned fresh = create();
-        watch_waker(fresh, fresh_waker);
+        if (epoch_ == sys::process_epoch()) {  // anybody may be ringing: it stays where it is
+            watch_waker(fresh, waker_);
+        } else {
+            sys::waker own;
+            watch_waker(fresh, own);
+            waker_ = std::move(own);
+            epoch_ = sys::process_epoch();
+        }
         set_ = std::move(fresh);
-        waker_ = std::move(fresh_waker);
     }
 
   private:
@@ -116,6 +122,10 @@ class epoll_backend final : public backend {
         return ::epoll_ctl(set_.get(), operation, of.descriptor, &event);
     }
 
+    bool replace(const registration& wanted) noexcept {
+        return control(EPOLL_CTL_DEL, wanted) == 0 && control(EPOLL_CTL_ADD, wanted) == 0;
+    }
+
     std::size_t wait_for(epoll_event* room, std::size_t size, std::chrono::nanoseconds timeout) {
         const int count = call(room, static_cast<int>(size), timeout);
         if (count >= 0) return static_cast<std::size_t>(count);
@@ -123,7 +133,7 @@ class epoll_backend final : public backend {
         throw std::system_error(sys::last_error(), "epoll_wait");
     }
 
-    int call(epoll_event* room, int size, std::chrono::nanoseconds timeout) noexcept {
+    int call(epoll_event* room, int size, std::chrono::nanoseconds timeout) {
         using namespace std::chrono;
         if (timeout <= nanoseconds::zero())
             return ::epoll_wait(set_.get(), room, size, timeout < nanoseconds::zero() ? -1 : 0);
@@ -143,6 +153,7 @@ class epoll_backend final : public backend {
 
     sys::waker waker_;
     sys::owned set_;
+    unsigned epoch_ = sys::process_epoch();
     bool coarse_ = false;  ///< the kernel has only milliseconds
 };
 

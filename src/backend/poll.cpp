@@ -74,7 +74,10 @@ class poll_backend final : public backend {
     void wake() noexcept override { waker_.ring(); }
 
     void reopen() override {
-        waker_ = sys::waker{};
+        if (epoch_ != sys::process_epoch()) {  // else anybody may be ringing: it stays where it is
+            waker_ = sys::waker{};
+            epoch_ = sys::process_epoch();
+        }
         polled_.clear();
         owners_.clear();
         position_.assign(position_.size(), absent);
@@ -87,9 +90,10 @@ class poll_backend final : public backend {
         std::uint32_t generation;
     };
 
-    static void require_open(native_handle descriptor) {
-        if (!sys::is_open(descriptor))
-            throw std::system_error(sys::last_error(),
+    /// The waker's own is nobody's: it may have the number of a key that was closed in the bag.
+    void require_open(native_handle descriptor) const {
+        if (descriptor == waker_.descriptor() || !sys::is_open(descriptor))
+            throw std::system_error(make_error_code(std::errc::bad_file_descriptor),
                                     "fcntl of descriptor " + std::to_string(descriptor));
     }
 
@@ -132,7 +136,7 @@ class poll_backend final : public backend {
         return count;
     }
 
-    int call(std::chrono::nanoseconds timeout) noexcept {
+    int call(std::chrono::nanoseconds timeout) {
         using namespace std::chrono;
         if (timeout < nanoseconds::zero())
             return ::ppoll(polled_.data(), polled_.size(), nullptr, nullptr);
@@ -143,6 +147,7 @@ class poll_backend final : public backend {
     }
 
     sys::waker waker_;
+    unsigned epoch_ = sys::process_epoch();  ///< in which the waker was made
     std::vector<pollfd> polled_;
     std::vector<owner> owners_;            ///< of the entry at the same place
     std::vector<std::uint32_t> position_;  ///< by slot: where its entry is

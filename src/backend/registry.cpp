@@ -44,6 +44,9 @@ std::array<backend_info, mechanism_count> look() {
         try {
             mechanisms[i].make();
         } catch (const std::system_error& refused) {
+            // That nothing is left just now says nothing of the mechanism.
+            if (refused.code() == errc::too_many_descriptors || refused.code() == errc::out_of_memory)
+                continue;
             static std::array<std::string, mechanism_count> reasons;
             reasons[i] = std::string{"the system refuses it: "} + refused.what();
             seen[i].available = false;
@@ -63,7 +66,7 @@ std::array<backend_info, mechanism_count> look() {
 
 backend::~backend() = default;
 
-std::span<const backend_info> backends() noexcept {
+std::span<const backend_info> backends() {
     static const auto seen = look();
     return seen;
 }

@@ -79,19 +79,23 @@ class select_backend final : public backend {
     void wake() noexcept override { waker_.ring(); }
 
     void reopen() override {
-        sys::waker fresh;
-        reserve(static_cast<std::uint32_t>(fresh.descriptor()));
+        if (epoch_ != sys::process_epoch()) {  // else anybody may be ringing: it stays where it is
+            sys::waker fresh;
+            reserve(static_cast<std::uint32_t>(fresh.descriptor()));
+            waker_ = std::move(fresh);
+            epoch_ = sys::process_epoch();
+        }
         for (auto& set : asked_) set.clear();
-        waker_ = std::move(fresh);
         watch_waker();
     }
 
   private:
     static constexpr event directions[3] = {event::read, event::write, event::priority};
 
-    static void require_open(native_handle descriptor) {
-        if (!sys::is_open(descriptor))
-            throw std::system_error(sys::last_error(),
+    /// The waker's own is nobody's: it may have the number of a key that was closed in the bag.
+    void require_open(native_handle descriptor) const {
+        if (descriptor == waker_.descriptor() || !sys::is_open(descriptor))
+            throw std::system_error(make_error_code(std::errc::bad_file_descriptor),
                                     "fcntl of descriptor " + std::to_string(descriptor));
     }
 
@@ -161,17 +165,19 @@ class select_backend final : public backend {
             next_ = each.fd;
             if (count == room.size()) break;
             ++next_;
-            const auto events = static_cast<unsigned short>(each.revents) & ~unsigned{POLLNVAL};
+            const auto events = static_cast<unsigned short>(each.revents);
             const auto descriptor = static_cast<std::uint32_t>(each.fd);
             if (each.fd == waker_.descriptor())
                 waker_.drain();
+            else if (each.revents & POLLNVAL)
+                ask(descriptor, event::none);  // closed between the two calls
             else if (events != 0)
                 room[count++] = {events, descriptor, generation_[descriptor]};
         }
         return count;
     }
 
-    int call(std::chrono::nanoseconds timeout) noexcept {
+    int call(std::chrono::nanoseconds timeout) {
         using namespace std::chrono;
         for (int i = 0; i < 3; ++i) found_[i] = asked_[i];
         const auto highest = static_cast<int>(generation_.size());
@@ -183,6 +189,7 @@ class select_backend final : public backend {
     }
 
     sys::waker waker_;
+    unsigned epoch_ = sys::process_epoch();  ///< in which the waker was made
     descriptor_set asked_[3];                ///< by direction
     descriptor_set found_[3];                ///< what the last call left of asked_
     std::vector<std::uint32_t> generation_;  ///< by descriptor

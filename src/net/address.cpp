@@ -3,12 +3,13 @@
 #include <cstring>
 
 #include <arpa/inet.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include <selectors/address.hpp>
+
+#include "system/system.hpp"
 
 namespace selectors {
 namespace {
@@ -49,11 +50,7 @@ result<std::uint32_t> parse_scope(std::string_view text) noexcept {
     std::uint32_t scope = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), scope);
     if (error == std::errc{} && end == text.data() + text.size() && scope != 0) return scope;
-    char name[IF_NAMESIZE] = {};
-    if (!text.empty() && text.size() < sizeof name) {
-        std::copy(text.begin(), text.end(), name);
-        if (const unsigned found = ::if_nametoindex(name)) return found;
-    }
+    if (const unsigned found = sys::interface_number(text)) return found;
     return no_address(address_error::bad_scope);
 }
 
@@ -244,10 +241,8 @@ std::string address::host() const {
         const auto native = as<sockaddr_in6>(*this);
         std::string host = ::inet_ntop(AF_INET6, &native.sin6_addr, text, sizeof text);
         if (native.sin6_scope_id != 0) {
-            char name[IF_NAMESIZE];
-            host += '%';
-            host += ::if_indextoname(native.sin6_scope_id, name) ? std::string{name}
-                                                                 : std::to_string(native.sin6_scope_id);
+            const std::string name = sys::interface_name(native.sin6_scope_id);
+            host += '%' + (name.empty() ? std::to_string(native.sin6_scope_id) : name);
         }
         return host;
     }

@@ -1,12 +1,8 @@
-#include <algorithm>
-#include <atomic>
-#include <bit>
-#include <memory>
 #include <string>
-#include <vector>
 
 #include <selectors/selector.hpp>
 
+#include "selector/books.hpp"
 #include "system/system.hpp"
 
 namespace selectors {
@@ -17,20 +13,13 @@ not_registered::~not_registered() = default;
 namespace detail {
 namespace {
 
-using std::chrono::nanoseconds;
-using time_point = std::chrono::steady_clock::time_point;
-
-/// How many notices one wait can bring: 12 KB.
-constexpr std::size_t batch_size = 1024;
-
-constexpr event askable = event::read | event::write | event::priority;
-constexpr event both_ways = event::read | event::write;
-
 std::string descriptor_text(native_handle descriptor) {
     return "descriptor " + std::to_string(descriptor);
 }
 
-void require_askable(event interest) {
+void require_askable(event interest, trigger mode) {
+    if (mode == trigger::exclusive && interest & event::priority)
+        throw std::invalid_argument("an exclusive key cannot ask for priority: epoll(7) has it so");
     if (interest - askable)
         throw std::invalid_argument("the interest " + to_string(interest) +
                                     " cannot be asked for: name read, write and priority; "
@@ -38,219 +27,6 @@ void require_askable(event interest) {
 }
 
 }  // namespace
-
-/// What is not needed once an event. What is not needed once a wait is kept out of line, so that the
-/// wait itself stays short.
-struct core::books {
-    explicit books(backend_handle opened)
-        : mechanism{std::move(opened)}, native_oneshot{mechanism->supports(trigger::oneshot)} {}
-
-    backend_handle mechanism;
-    bool native_oneshot;
-    std::vector<slot> slots;
-    std::vector<std::uint32_t> changes;  ///< slots to look at before the next wait
-    std::vector<std::uint32_t> files;    ///< always ready, and asked for
-    std::size_t known_files = 0;         ///< parked ones, too
-    std::size_t next_file = 0;           ///< where to begin reporting them
-    std::size_t size = 0;
-    nanoseconds spin{};
-    std::atomic<bool> woken = false;
-    unsigned epoch = sys::process_epoch();
-    bool orphans = false;      ///< the kernel may report what is not armed here any more
-    bool rebuild_due = false;  ///< it did
-    notice batch[batch_size];
-
-    static event interest(const slot& s) noexcept { return event::from_bits(s.interest); }
-    static bool enrolled(const slot& s) noexcept { return s.applied != 0 || s.has(slot::spent); }
-
-    registration registration_of(std::uint32_t index) const noexcept {
-        const slot& s = slots[index];
-        return {descriptor_of(index), index, s.generation, interest(s), s.mode};
-    }
-
-    // --- the two lists: a slot is in at most one of them, and knows where ------------------------
-
-    void list(std::vector<std::uint32_t>& in, std::uint32_t index) noexcept {
-        if (slots[index].position != nowhere) return;
-        slots[index].position = static_cast<std::uint32_t>(in.size());
-        in.push_back(index);  // room was reserved when the table grew, or the file was found
-    }
-    void unlist(std::vector<std::uint32_t>& from, std::uint32_t index) noexcept {
-        const std::uint32_t at = std::exchange(slots[index].position, nowhere);
-        if (at == nowhere) return;
-        slots[from.back()].position = from.back() == index ? nowhere : at;
-        from[at] = from.back();
-        from.pop_back();
-    }
-
-    void grow(std::uint32_t index) {
-        if (index < slots.size()) return;
-        const std::size_t count = std::max<std::size_t>({index + std::size_t{1}, 16, slots.size() * 2});
-        changes.reserve(count);
-        slots.resize(count);
-    }
-
-    // --- what the kernel is told -----------------------------------------------------------------
-
-    /// A notice of an ordinary key may be handed on as it came.
-    void stamp(slot& s) noexcept {
-        const bool ordinary = s.interest != 0 && s.interest == s.applied && s.mode != trigger::oneshot;
-        s.stamp = ordinary ? s.generation : nowhere;
-    }
-
-    void list_file(std::uint32_t index) noexcept {
-        if (interest(slots[index]) & both_ways)
-            list(files, index);
-        else
-            unlist(files, index);
-    }
-
-    /// Arms a slot that the mechanism does not have; throws what it throws.
-    void enroll(std::uint32_t index) {
-        slot& s = slots[index];
-        if (mechanism->add(registration_of(index)) == admission::always_ready) {
-            files.reserve(std::bit_ceil(known_files + 1));  // each has room in the list, for good
-            ++known_files;
-            s.state |= slot::file;
-            list_file(index);
-        } else {
-            s.applied = s.interest;
-        }
-        stamp(s);
-    }
-
-    void withdraw(std::uint32_t index) noexcept {
-        slot& s = slots[index];
-        if (enrolled(s) && !mechanism->remove(registration_of(index))) orphans = true;
-        s.applied = 0;
-        s.state &= static_cast<std::uint8_t>(~slot::spent);
-        stamp(s);
-    }
-
-    /// Makes the kernel's interest the user's.
-    void apply(std::uint32_t index) {
-        slot& s = slots[index];
-        if (s.interest == s.applied && !s.has(slot::spent)) return stamp(s);
-        if (s.interest == 0) {
-            // A spent oneshot stays where it is, disarmed: arming it again is one call, not two.
-            return s.has(slot::spent) ? stamp(s) : withdraw(index);
-        }
-        if (!enrolled(s)) return enroll(index);
-        mechanism->modify(registration_of(index));
-        s.applied = s.interest;
-        s.state &= static_cast<std::uint8_t>(~slot::spent);
-        stamp(s);
-    }
-
-    /// A change failed: the user is told with the next batch. The number was perhaps closed, and then
-    /// its file may live on.
-    void fail(std::uint32_t index) noexcept {
-        slot& s = slots[index];
-        orphans = true;
-        s.applied = 0;
-        s.state = slot::in_use | slot::failed;
-        s.stamp = nowhere;
-        list(changes, index);
-    }
-
-    /// Applies what was deferred; what fails becomes a notice. Returns how many of those there are.
-    [[gnu::noinline]] std::size_t apply_changes() noexcept {
-        std::size_t failures = 0;
-        while (!changes.empty() && failures < batch_size) {
-            const std::uint32_t index = changes.back();
-            unlist(changes, index);
-            slot& s = slots[index];
-            if (!s.has(slot::failed)) {
-                try {
-                    apply(index);
-                    continue;
-                } catch (const std::exception&) {
-                    fail(index);
-                    unlist(changes, index);
-                }
-            }
-            batch[failures++] = {(event::error | (interest(s) & both_ways)).bits(), index,
-                                 s.generation};
-        }
-        return failures;
-    }
-
-    /// A kernel set of our own, with everybody in it.
-    [[gnu::noinline]] void rebuild() {
-        mechanism->reopen();
-        epoch = sys::process_epoch();
-        orphans = rebuild_due = false;
-        for (std::uint32_t index = 0; index < slots.size(); ++index) {
-            slot& s = slots[index];
-            if (!s.has(slot::in_use) || s.has(slot::file)) continue;
-            const bool armed = s.applied != 0;
-            s.applied = 0;
-            s.state &= static_cast<std::uint8_t>(~slot::spent);
-            if (!armed || s.interest == 0) continue;
-            unlist(changes, index);
-            try {
-                enroll(index);
-            } catch (const std::exception&) {
-                fail(index);
-            }
-        }
-        if (woken.load(std::memory_order_relaxed)) mechanism->wake();
-    }
-
-    /// After a fork the kernel's set is still the parent's.
-    bool foreign() const noexcept { return epoch != sys::process_epoch(); }
-
-    // --- waiting ---------------------------------------------------------------------------------
-
-    /// Drops what is the mechanism's own and, where there may be orphans, theirs.
-    std::size_t sift(notice* fresh, std::size_t count) noexcept {
-        if (orphans) [[unlikely]]
-            count = sift_orphans(fresh, count);
-        return count == 1 && fresh->generation == 0 ? 0 : count;
-    }
-
-    /// Where there are some, the kernel's set is made anew before the next wait: not now, for the batch
-    /// has yet to say what is spent.
-    [[gnu::noinline]] std::size_t sift_orphans(notice* fresh, std::size_t count) noexcept {
-        auto* last = std::remove_if(fresh, fresh + count, [&](const notice& seen) {
-            if (seen.generation == 0) return false;
-            const slot& s = slots[seen.slot];
-            return seen.generation != s.generation || s.applied == 0;
-        });
-        const auto kept = static_cast<std::size_t>(last - fresh);
-        rebuild_due = kept != count;
-        return kept;
-    }
-
-    [[gnu::noinline]] std::size_t report_files(notice* room, std::size_t most) noexcept {
-        const std::size_t count = std::min(most, files.size());
-        for (std::size_t i = 0; i < count; ++i) {
-            if (next_file >= files.size()) next_file = 0;
-            const std::uint32_t index = files[next_file++];
-            room[i] = {(interest(slots[index]) & both_ways).bits(), index, slots[index].generation};
-        }
-        return count;
-    }
-
-    std::size_t wait(std::span<notice> room, nanoseconds timeout) {
-        if (spin > nanoseconds::zero() && timeout != nanoseconds::zero()) [[unlikely]]
-            return spin_and_wait(room, timeout);
-        return sift(room.data(), mechanism->wait(room, timeout));
-    }
-
-    [[gnu::noinline]] std::size_t spin_and_wait(std::span<notice> room, nanoseconds timeout) {
-        const bool limited = timeout > nanoseconds::zero();
-        const time_point start = sys::now();
-        const auto limit = limited ? std::min(spin, timeout) : spin;
-        do {
-            const std::size_t count = sift(room.data(), mechanism->wait(room, nanoseconds::zero()));
-            if (count > 0 || rebuild_due || woken.load(std::memory_order_relaxed)) return count;
-        } while (sys::now() - start < limit);
-        if (limited) timeout -= sys::now() - start;
-        if (limited && timeout <= nanoseconds::zero()) return 0;
-        return sift(room.data(), mechanism->wait(room, timeout));
-    }
-};
 
 core::core(backend_handle mechanism) : books_{new books{std::move(mechanism)}} {}
 
@@ -286,14 +62,14 @@ std::uint32_t core::add(native_handle descriptor, event interest, trigger mode) 
             descriptor_text(descriptor) +
             " is none: was the socket moved from before its view was taken, or never "
             "opened?");
-    require_askable(interest);
+    require_askable(interest, mode);
     if (mode != trigger::level && mode != trigger::oneshot && !books_->mechanism->supports(mode))
         throw std::invalid_argument(std::string{"the backend "} + books_->mechanism->name() +
                                     " has no trigger " + to_string(mode));
     if (contains(descriptor))
         throw already_registered(descriptor_text(descriptor) +
                                  " is already registered; use modify() to change it");
-    if (books_->foreign()) books_->rebuild();
+    if (books_->foreign()) begin_anew();
 
     const auto index = static_cast<std::uint32_t>(descriptor);
     // Asked first where nobody else would find out: a wild number must not grow the table.
@@ -320,11 +96,16 @@ std::uint32_t core::add(native_handle descriptor, event interest, trigger mode) 
 }
 
 void core::modify(std::uint32_t index, event interest) {
-    require_askable(interest);
     slot& s = slots_[index];
+    require_askable(interest, s.mode);
+    const bool file = s.has(slot::file);
+    if (file && s.position != nowhere && interest == books::interest(s)) return;
     s.interest = static_cast<std::uint8_t>(interest.bits());
-    s.state &= static_cast<std::uint8_t>(~slot::failed);
-    if (s.has(slot::file)) return books_->list_file(index);
+    s.state &= static_cast<std::uint8_t>(~(slot::failed | slot::file));
+    if (file) {  // the next select looks what it is now
+        books_->unlist(books_->files, index);
+        --books_->known_files;
+    }
     books_->stamp(s);
     if (s.interest != s.applied || s.has(slot::spent)) books_->list(books_->changes, index);
 }
@@ -352,8 +133,8 @@ std::uint32_t core::find(native_handle descriptor) const {
 }
 
 std::uint32_t core::find(std::uint32_t index, std::uint32_t generation) const {
-    const slot& s = slots_[index];
-    if (!s.has(slot::in_use) || s.generation != generation)
+    if (index >= slot_count_ || !slots_[index].has(slot::in_use) ||
+        slots_[index].generation != generation)
         throw not_registered("the key of " + descriptor_text(descriptor_of(index)) +
                              " is stale: it was removed from the bag");
     return index;
@@ -385,18 +166,19 @@ event core::settle(const notice& seen) noexcept {
     if (seen.generation != s.generation || !s.has(slot::in_use)) return event::none;
     const event asked = books::interest(s);
     event events = event::from_bits(seen.events);
-    if (s.has(slot::failed)) {
+    if (seen.events & failure) {
+        if (!s.has(slot::failed)) return event::none;  // taken back meanwhile
         s.interest = 0;
         s.state &= static_cast<std::uint8_t>(~slot::failed);
-        return events;
+        return event::from_bits(seen.events & ~failure);
     }
-    if (s.mode == trigger::oneshot && books_->native_oneshot && !s.has(slot::file)) {
+    if (s.mode == trigger::oneshot && books_->native_oneshot && s.applied != 0) {
         // Whatever the caller is told, the kernel has disarmed it.
         s.applied = 0;
         s.state |= slot::spent;
         if (asked) books_->list(books_->changes, seen.slot);
     }
-    if (s.mode == trigger::edge && !s.has(slot::file) && (events & askable) - asked) {
+    if (s.mode == trigger::edge && s.applied != 0 && (!asked || (events & askable) - asked)) {
         // An edge that nobody sees does not come again by itself: should it be asked for after all.
         s.applied |= slot::told_in_vain;
         books_->list(books_->changes, seen.slot);
@@ -425,7 +207,11 @@ bool core::keep_unreached() noexcept {
     for (const notice* seen = next_; seen != last_; ++seen) {
         const slot& s = slots_[seen->slot];
         if (seen->generation != s.generation) continue;
-        if (s.mode == trigger::oneshot || s.mode == trigger::edge || s.has(slot::failed))
+        if (s.mode != trigger::oneshot && s.mode != trigger::edge && !s.has(slot::failed)) continue;
+        const event shown = books::interest(s) | event::error | event::hangup;
+        if (s.interest == 0 || !(event::from_bits(seen->events) & shown))
+            settle(*seen);  // hidden: only what the kernel did is noted
+        else
             *kept++ = *seen;
     }
     next_ = books_->batch;
@@ -446,10 +232,16 @@ void core::select_until(time_point deadline) {
     fill(deadline > now ? deadline - now : nanoseconds::zero(), deadline);
 }
 
+/// In a child: a kernel set of our own, which reports anew whatever the batch still held.
+void core::begin_anew() {
+    books_->rebuild();
+    next_ = last_;
+}
+
 void core::fill(nanoseconds timeout, time_point deadline) {
     books& b = *books_;
     if (b.foreign()) [[unlikely]]
-        b.rebuild();
+        begin_anew();
     if (next_ != last_ && keep_unreached()) [[unlikely]]
         return;
     const bool limited = timeout > nanoseconds::zero();

@@ -39,21 +39,21 @@ result<native_handle> accept(native_handle descriptor, sockaddr* peer, std::size
     return got;
 }
 
-waker::waker() : read_end_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)}, write_end_{invalid_handle} {
-    if (read_end_.get() < 0) throw std::system_error(last_error(), "eventfd");
+waker::waker() : eventfd_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {
+    if (eventfd_.get() < 0) throw std::system_error(last_error(), "eventfd");
 }
 
 void waker::ring() noexcept {
     const int saved = errno;
     const eventfd_t one = 1;
     // Fails only when 2^64-2 rings are waiting, and then it is readable anyway.
-    [[maybe_unused]] const auto written = ::write(read_end_.get(), &one, sizeof one);
+    [[maybe_unused]] const auto written = ::write(eventfd_.get(), &one, sizeof one);
     errno = saved;
 }
 
 void waker::drain() noexcept {
     eventfd_t rings;
-    [[maybe_unused]] const auto read = ::read(read_end_.get(), &rings, sizeof rings);
+    [[maybe_unused]] const auto read = ::read(eventfd_.get(), &rings, sizeof rings);
 }
 
 }  // namespace selectors::sys

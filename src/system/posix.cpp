@@ -1,6 +1,7 @@
 #include <cerrno>
 
 #include <fcntl.h>
+#include <net/if.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/file.h>
@@ -61,7 +62,12 @@ void close(native_handle descriptor) noexcept {
 }
 
 bool is_open(native_handle descriptor) noexcept {
-    return ::fcntl(descriptor, F_GETFD) >= 0;
+    const int flags = ::fcntl(descriptor, F_GETFL);
+    if (flags < 0) return false;
+#if defined(O_PATH)
+    if (flags & O_PATH) return errno = EBADF, false;  // a name, nothing that can be waited for
+#endif
+    return true;
 }
 
 result<bool> is_nonblocking(native_handle descriptor) noexcept {
@@ -148,6 +154,18 @@ result<std::size_t> get_option(native_handle descriptor, int level, int name, vo
 bool is_socket_file(const char* path) noexcept {
     struct stat status{};
     return ::lstat(path, &status) == 0 && S_ISSOCK(status.st_mode);
+}
+
+unsigned interface_number(std::string_view name) noexcept {
+    char terminated[IF_NAMESIZE] = {};
+    if (name.empty() || name.size() >= sizeof terminated) return 0;
+    name.copy(terminated, name.size());
+    return ::if_nametoindex(terminated);
+}
+
+std::string interface_name(unsigned number) {
+    char name[IF_NAMESIZE];
+    return ::if_indextoname(number, name) ? name : "";
 }
 
 void remove_file(const char* path) noexcept {

@@ -8,7 +8,8 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
-#include <span>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include <selectors/descriptor.hpp>
@@ -26,6 +27,7 @@ std::error_code last_error() noexcept;
 // --- descriptors ---------------------------------------------------------------------------------
 
 void close(native_handle descriptor) noexcept;
+/// Whether it can be waited for; a bare name of a file (O_PATH) cannot.
 bool is_open(native_handle descriptor) noexcept;
 
 /// Closes what it holds.
@@ -87,6 +89,13 @@ class directory_lock {
     owned directory_;
 };
 
+// --- network interfaces: the scopes of IPv6 addresses --------------------------------------------
+
+/// 0 if there is none of that name, at most 15 characters long.
+unsigned interface_number(std::string_view name) noexcept;
+/// Empty if there is none.
+std::string interface_name(unsigned number);
+
 // --- time ----------------------------------------------------------------------------------------
 
 /// The steady clock: it stands still for nobody's wall clock.
@@ -108,21 +117,20 @@ inline unsigned process_epoch() noexcept {
 
 // --- wakers --------------------------------------------------------------------------------------
 
-/// Something that becomes readable when anybody rings: an eventfd, or a pipe where there is none.
+/// Something that becomes readable when anybody rings: an eventfd.
 class waker {
   public:
     /// Throws std::system_error if there is no descriptor left.
     waker();
 
-    native_handle descriptor() const noexcept { return read_end_.get(); }
+    native_handle descriptor() const noexcept { return eventfd_.get(); }
     /// Any thread, any signal handler; never blocks, keeps errno.
     void ring() noexcept;
     /// Makes it unreadable again.
     void drain() noexcept;
 
   private:
-    owned read_end_;
-    owned write_end_;  ///< none where both are one, as for an eventfd
+    owned eventfd_;
 };
 
 }  // namespace selectors::sys

@@ -148,6 +148,32 @@ CASE(select_until_takes_any_point_in_time) {
         EXPECT_GE(waited_until_woken(bag, [&] { (void)bag.select_until(far); }), 20ms);
 }
 
+// In milliseconds it would take ten times as long. The best of many, for the machine may be busy.
+CASE(a_hundred_microseconds_are_not_a_millisecond) {
+    auto bag = make_bag();
+    auto best = clock::duration::max();
+    for (int i = 0; i < 50; ++i)
+        best = std::min(best, clock::duration{time_of([&] { (void)bag.select(100us); })});
+    EXPECT_GE(best, 100us);
+    EXPECT_LT(best, 900us);
+}
+
+// NTP counts in 2^-32 seconds: converted at once, half an hour of them would overflow.
+CASE(over_long_units_do_not_overflow) {
+    using ntp = std::chrono::duration<std::int64_t, std::ratio<1, std::int64_t{1} << 32>>;
+    using sample = std::chrono::duration<std::int64_t, std::ratio<1, 44'100>>;
+    auto bag = make_counted_bag();
+    const auto told = [&](auto timeout) {
+        bag.wake();
+        (void)bag.select(timeout);
+        return counted().last_timeout;
+    };
+    EXPECT_EQ(told(ntp{std::int64_t{1800} << 32}), 1800s);
+    EXPECT_EQ(told(ntp{std::int64_t{2200} << 32}), 2200s);
+    EXPECT_EQ(told(sample{44'100LL * 86'400 * 300}), 300 * 24h);
+    EXPECT_EQ(told(ntp{1}), 1ns);
+}
+
 // TRAPS 17: bun#34780; the JDK under a signal storm. Of five waits the shortest counts: a wait that
 // begins anew with every signal never ends while the storm lasts, and this machine may be busy.
 CASE(signals_do_not_lengthen_or_shorten_a_wait) {
@@ -190,6 +216,8 @@ CASE(spin_polls_and_then_sleeps) {
     EXPECT_EQ(reported(bag.select()).size(), 1U);
     take(a);
     EXPECT_GE(waited_until_woken(bag, [&] { (void)bag.select(); }), 20ms);
+    bag.spin(10s);
+    EXPECT_LT(waited_until_woken(bag, [&] { (void)bag.select(); }), 5s) << "a wake ends the polling";
     bag.spin(0ns);
     before = counted().wait;
     EXPECT_TRUE(bag.select(5ms).empty());

@@ -41,6 +41,17 @@ TEST(callback, calls_what_it_holds) {
     EXPECT_EQ(sum, 7);
 }
 
+TEST(callback, of_a_null_function_is_empty) {
+    int (*nothing)(int) = nullptr;
+    callback<int(int)> call = nothing;
+    EXPECT_FALSE(call);
+    EXPECT_THROW(call(1), std::logic_error);
+    struct with_member {
+        int member;
+    };
+    static_assert(!std::is_constructible_v<callback<int(with_member&)>, int with_member::*>);
+}
+
 TEST(callback, keeps_state_and_takes_what_only_moves) {
     callback<int()> count = [n = 0]() mutable { return ++n; };
     EXPECT_EQ(count(), 1);

@@ -108,6 +108,7 @@ class SELECTORS_API core {
     static constexpr std::uint32_t out_of_the_ordinary = (event::error | event::hangup).bits();
     event settle(const notice& seen) noexcept;
     bool keep_unreached() noexcept;
+    void begin_anew();
     void fill(std::chrono::nanoseconds timeout, std::chrono::steady_clock::time_point deadline);
 
     notice* next_ = nullptr;  ///< the batch: what the caller has not seen yet
@@ -124,7 +125,9 @@ constexpr std::chrono::nanoseconds wait_time(std::chrono::duration<Rep, Period> 
     using namespace std::chrono;
     if (!(timeout > duration<Rep, Period>::zero())) return nanoseconds::zero();
     if (duration<double, std::nano>{timeout}.count() >= 9.2e18) return nanoseconds{-1};
-    return ceil<nanoseconds>(timeout);
+    // In two parts: at once, a unit like 1/2^32 s would overflow within minutes.
+    const auto whole = duration_cast<seconds>(timeout);
+    return whole + ceil<nanoseconds>(timeout - whole);
 }
 
 }  // namespace selectors::detail

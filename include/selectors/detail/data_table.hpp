@@ -40,7 +40,7 @@ class data_table {
     template <class... Arguments>
     Data* construct(std::uint32_t slot, Arguments&&... arguments) {
         reserve(slot / per_chunk);
-        return ::new (static_cast<void*>(&chunks_[slot / per_chunk][slot % per_chunk]))
+        return ::new (static_cast<void*>(chunks_[slot / per_chunk] + slot % per_chunk))
             Data(std::forward<Arguments>(arguments)...);
     }
 

@@ -1,0 +1,248 @@
+// selector/books.hpp - what the bag and its mechanism know of each other.
+//
+// The slots say what the user wants and what the mechanism was told; `apply` makes the second the first,
+// `rebuild` does it for everybody. What a wait may bring besides readiness is made here, too: failures,
+// files, orphans. What is needed less than once a wait is kept out of line, so that a wait stays short.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <chrono>
+#include <vector>
+
+#include <selectors/detail/core.hpp>
+
+#include "system/system.hpp"
+
+namespace selectors::detail {
+
+using std::chrono::nanoseconds;
+using time_point = std::chrono::steady_clock::time_point;
+
+/// How many notices one wait can bring: 12 KB.
+inline constexpr std::size_t batch_size = 1024;
+
+inline constexpr event askable = event::read | event::write | event::priority;
+inline constexpr event both_ways = event::read | event::write;
+/// In a notice, beside events: a change of the key failed; the kernel said nothing.
+inline constexpr std::uint32_t failure = 0x8000'0000;
+
+struct core::books {
+    explicit books(backend_handle opened)
+        : mechanism{std::move(opened)}, native_oneshot{mechanism->supports(trigger::oneshot)} {}
+
+    backend_handle mechanism;
+    bool native_oneshot;
+    std::vector<slot> slots;
+    std::vector<std::uint32_t> changes;  ///< slots to look at before the next wait
+    std::vector<std::uint32_t> files;    ///< always ready, and asked for
+    std::size_t known_files = 0;         ///< parked ones, too
+    std::size_t next_file = 0;           ///< where to begin reporting them
+    std::size_t size = 0;
+    nanoseconds spin{};
+    std::atomic<bool> woken = false;
+    std::atomic<unsigned> epoch = sys::process_epoch();
+    bool orphans = false;      ///< the kernel may report what is not armed here any more
+    bool rebuild_due = false;  ///< it did
+    notice batch[batch_size];
+
+    static event interest(const slot& s) noexcept { return event::from_bits(s.interest); }
+    static bool enrolled(const slot& s) noexcept { return s.applied != 0 || s.has(slot::spent); }
+
+    registration registration_of(std::uint32_t index) const noexcept {
+        const slot& s = slots[index];
+        return {descriptor_of(index), index, s.generation, interest(s), s.mode};
+    }
+
+    // --- the two lists: a slot is in at most one of them, and knows where ------------------------
+
+    void list(std::vector<std::uint32_t>& in, std::uint32_t index) noexcept {
+        if (slots[index].position != nowhere) return;
+        slots[index].position = static_cast<std::uint32_t>(in.size());
+        in.push_back(index);  // room was reserved when the table grew, or the file was found
+    }
+    void unlist(std::vector<std::uint32_t>& from, std::uint32_t index) noexcept {
+        const std::uint32_t at = std::exchange(slots[index].position, nowhere);
+        if (at == nowhere) return;
+        slots[from.back()].position = from.back() == index ? nowhere : at;
+        from[at] = from.back();
+        from.pop_back();
+    }
+
+    void grow(std::uint32_t index) {
+        if (index < slots.size()) return;
+        const std::size_t count = std::max<std::size_t>({index + std::size_t{1}, 16, slots.size() * 2});
+        changes.reserve(count);
+        slots.resize(count);
+    }
+
+    // --- what the kernel is told -----------------------------------------------------------------
+
+    /// A notice of an ordinary key may be handed on as it came.
+    void stamp(slot& s) noexcept {
+        const bool ordinary = s.interest != 0 && s.interest == s.applied && s.mode != trigger::oneshot;
+        s.stamp = ordinary ? s.generation : nowhere;
+    }
+
+    void list_file(std::uint32_t index) noexcept {
+        if (interest(slots[index]) & both_ways)
+            list(files, index);
+        else
+            unlist(files, index);
+    }
+
+    /// Arms a slot that the mechanism does not have; throws what it throws.
+    void enroll(std::uint32_t index) {
+        slot& s = slots[index];
+        if (mechanism->add(registration_of(index)) == admission::always_ready) {
+            files.reserve(std::bit_ceil(known_files + 1));  // each has room in the list, for good
+            ++known_files;
+            s.state |= slot::file;
+            list_file(index);
+        } else {
+            s.applied = s.interest;
+        }
+        stamp(s);
+    }
+
+    void withdraw(std::uint32_t index) noexcept {
+        slot& s = slots[index];
+        if (enrolled(s) && !mechanism->remove(registration_of(index))) orphans = true;
+        s.applied = 0;
+        s.state &= static_cast<std::uint8_t>(~slot::spent);
+        stamp(s);
+    }
+
+    /// Makes the kernel's interest the user's.
+    void apply(std::uint32_t index) {
+        slot& s = slots[index];
+        if (s.interest == s.applied && !s.has(slot::spent)) return stamp(s);
+        if (s.interest == 0) {
+            // A spent oneshot stays where it is, disarmed: arming it again is one call, not two.
+            return s.has(slot::spent) ? stamp(s) : withdraw(index);
+        }
+        if (!enrolled(s)) return enroll(index);
+        mechanism->modify(registration_of(index));
+        s.applied = s.interest;
+        s.state &= static_cast<std::uint8_t>(~slot::spent);
+        stamp(s);
+    }
+
+    /// A change failed: the user is told with the next batch. The number was perhaps closed, and then
+    /// its file may live on.
+    void fail(std::uint32_t index) noexcept {
+        slot& s = slots[index];
+        orphans = rebuild_due = true;  // its file must not speak for whoever has the number next
+        s.applied = 0;
+        s.state = slot::in_use | slot::failed;
+        s.stamp = nowhere;
+        list(changes, index);
+    }
+
+    /// Applies what was deferred; what fails becomes a notice. Returns how many of those there are.
+    [[gnu::noinline]] std::size_t apply_changes() noexcept {
+        std::size_t failures = 0;
+        while (!changes.empty() && failures < batch_size) {
+            const std::uint32_t index = changes.back();
+            unlist(changes, index);
+            slot& s = slots[index];
+            if (!s.has(slot::failed)) {
+                try {
+                    apply(index);
+                    continue;
+                } catch (...) {
+                    fail(index);
+                    unlist(changes, index);
+                }
+            }
+            batch[failures++] = {(event::error | (interest(s) & both_ways)).bits() | failure, index,
+                                 s.generation};
+        }
+        return failures;
+    }
+
+    /// A kernel set of our own, with everybody in it.
+    [[gnu::noinline]] void rebuild() {
+        mechanism->reopen();
+        if (foreign()) epoch.store(sys::process_epoch(), std::memory_order_relaxed);
+        orphans = rebuild_due = false;
+        for (std::uint32_t index = 0; index < slots.size(); ++index) {
+            slot& s = slots[index];
+            if (!s.has(slot::in_use) || s.has(slot::file)) continue;
+            if (s.has(slot::failed)) list(changes, index);
+            const bool armed = s.applied != 0;
+            s.applied = 0;
+            s.state &= static_cast<std::uint8_t>(~slot::spent);
+            if (!armed || s.interest == 0) continue;
+            unlist(changes, index);
+            try {
+                enroll(index);
+            } catch (...) {
+                fail(index);
+            }
+        }
+        if (woken.load(std::memory_order_relaxed)) mechanism->wake();
+    }
+
+    /// After a fork the kernel's set is still the parent's.
+    bool foreign() const noexcept {
+        return epoch.load(std::memory_order_relaxed) != sys::process_epoch();
+    }
+
+    // --- waiting ---------------------------------------------------------------------------------
+
+    /// Drops what is the mechanism's own and, where there may be orphans, theirs.
+    std::size_t sift(notice* fresh, std::size_t count) noexcept {
+        if (orphans) [[unlikely]]
+            count = sift_orphans(fresh, count);
+        return count == 1 && fresh->generation == 0 ? 0 : count;
+    }
+
+    /// Where there are some, the kernel's set is made anew before the next wait: not now, for the batch
+    /// has yet to say what is spent.
+    [[gnu::noinline]] std::size_t sift_orphans(notice* fresh, std::size_t count) noexcept {
+        auto* last = std::remove_if(fresh, fresh + count, [&](const notice& seen) {
+            if (seen.generation == 0) return false;
+            const slot& s = slots[seen.slot];
+            return seen.generation != s.generation || s.applied == 0;
+        });
+        const auto kept = static_cast<std::size_t>(last - fresh);
+        if (kept != count) rebuild_due = true;
+        return kept;
+    }
+
+    [[gnu::noinline]] std::size_t report_files(notice* room, std::size_t most) noexcept {
+        // Closed in the bag, a file is silent like everything else; only we can find out.
+        for (std::size_t i = files.size(); i-- > 0;)
+            if (!sys::is_open(descriptor_of(files[i]))) unlist(files, files[i]);
+        const std::size_t count = std::min(most, files.size());
+        for (std::size_t i = 0; i < count; ++i) {
+            if (next_file >= files.size()) next_file = 0;
+            const std::uint32_t index = files[next_file++];
+            room[i] = {(interest(slots[index]) & both_ways).bits(), index, slots[index].generation};
+        }
+        return count;
+    }
+
+    std::size_t wait(std::span<notice> room, nanoseconds timeout) {
+        if (spin > nanoseconds::zero() && timeout != nanoseconds::zero()) [[unlikely]]
+            return spin_and_wait(room, timeout);
+        return sift(room.data(), mechanism->wait(room, timeout));
+    }
+
+    [[gnu::noinline]] std::size_t spin_and_wait(std::span<notice> room, nanoseconds timeout) {
+        const bool limited = timeout > nanoseconds::zero();
+        const time_point start = sys::now();
+        const auto limit = limited ? std::min(spin, timeout) : spin;
+        do {
+            const std::size_t count = sift(room.data(), mechanism->wait(room, nanoseconds::zero()));
+            if (count > 0 || rebuild_due || woken.load(std::memory_order_relaxed)) return count;
+        } while (sys::now() - start < limit);
+        if (limited) timeout -= sys::now() - start;
+        if (limited && timeout <= nanoseconds::zero()) return 0;
+        return sift(room.data(), mechanism->wait(room, timeout));
+    }
+};
+
+}  // namespace selectors::detail
