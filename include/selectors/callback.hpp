@@ -45,7 +45,7 @@ class callback<Result(Arguments...)> {
                  std::is_invocable_r_v<Result, std::decay_t<Function>&, Arguments...>)
     callback(Function&& function) {
         using target = std::decay_t<Function>;
-        if constexpr (std::is_pointer_v<target>)
+        if constexpr (std::is_pointer_v<std::remove_cvref_t<Function>>)
             if (function == nullptr) return;
         if constexpr (fits<target>) {
             ::new (static_cast<void*>(storage_)) target(std::forward<Function>(function));
