@@ -38,7 +38,8 @@ class callback<Result(Arguments...)> {
     /// Empty: false, and calling it throws std::logic_error.
     callback() noexcept = default;
 
-    /// Holds `function`; a null function pointer makes it empty. Throws what its move or copy throws, and std::bad_alloc if it is large.
+    /// Holds `function`; a null function pointer makes it empty. Throws what its move or copy throws, and
+    /// std::bad_alloc if it is large.
     template <class Function>
         requires(!std::same_as<std::remove_cvref_t<Function>, callback> &&
                  !std::is_member_pointer_v<std::decay_t<Function>> &&

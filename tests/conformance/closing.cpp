@@ -6,17 +6,6 @@
 #include "conformance.hpp"
 
 namespace selectors::testing {
-namespace {
-
-/// Moves the descriptor of `what` to exactly `number`, closing what was there.
-void renumber(socket& what, native_handle number) {
-    if (what.descriptor() == number) return;
-    ASSERT_EQ(::dup3(what.descriptor(), number, O_CLOEXEC), number);
-    what = socket{number};
-}
-
-}  // namespace
-
 CASE(a_removed_key_is_silent) {
     auto bag = make_bag();
     auto [a, b] = make_pair();

@@ -11,6 +11,7 @@
 
 #include <array>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -18,6 +19,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <selectors/selectors.hpp>
@@ -108,6 +110,40 @@ inline socket own(int descriptor) {
     return socket{descriptor};
 }
 
+inline socket duplicate_of(native_handle descriptor) {
+    return own(::fcntl(descriptor, F_DUPFD_CLOEXEC, 0));
+}
+
+/// Moves the descriptor of `what` to exactly `number`, closing what was there.
+inline void renumber(socket& what, native_handle number) {
+    if (what.descriptor() == number) return;
+    ASSERT_EQ(::dup3(what.descriptor(), number, O_CLOEXEC), number);
+    what = socket{number};
+}
+
+/// A file with four bytes in it, and no name.
+inline socket make_file() {
+    socket file = own(::open(::testing::TempDir().c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    EXPECT_EQ(::write(file.descriptor(), "text", 4), 4);
+    return file;
+}
+
+/// Runs in a forked child; the wait status, 0 if what it says is true.
+inline int in_child(const std::function<bool()>& body) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        bool fine = false;
+        try {
+            fine = body();
+        } catch (...) {
+        }
+        ::_exit(fine ? 0 : 1);
+    }
+    int status = -1;
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    return status;
+}
+
 /// What one select reports, by descriptor. A descriptor that is reported twice fails the test.
 template <class Range>
 std::map<native_handle, event> reported(Range&& range) {
@@ -125,6 +161,8 @@ void expect_silence(Bag& bag, std::chrono::milliseconds during) {
     EXPECT_TRUE(reported(bag.select(during)).empty());
     EXPECT_GE(clock::now() - start, during) << "the select ended early, with nothing";
 }
+
+inline constexpr event both = event::read | event::write;
 
 using events_by_descriptor = std::map<native_handle, event>;
 

@@ -4,12 +4,6 @@
 #include "conformance.hpp"
 
 namespace selectors::testing {
-namespace {
-
-constexpr event both = event::read | event::write;
-
-}  // namespace
-
 CASE(modify_costs_no_call_before_the_next_select) {
     auto bag = make_counted_bag();
     auto [a, b] = make_pair();

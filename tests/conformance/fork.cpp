@@ -1,31 +1,7 @@
 // After a fork the child's bag has a kernel set of its own, and the parent's is untouched.
-#include <functional>
-
-#include <sys/wait.h>
-
 #include "conformance.hpp"
 
 namespace selectors::testing {
-namespace {
-
-/// Runs in a forked child; what it says false to is the exit status's bit.
-int in_child(const std::function<bool()>& body) {
-    const pid_t child = ::fork();
-    if (child == 0) {
-        bool fine = false;
-        try {
-            fine = body();
-        } catch (...) {
-        }
-        ::_exit(fine ? 0 : 1);
-    }
-    int status = -1;
-    EXPECT_EQ(::waitpid(child, &status, 0), child);
-    return status;
-}
-
-}  // namespace
-
 // TRAPS 11: h2o#1427.
 CASE(a_child_that_removes_leaves_the_parents_bag_alone) {
     auto bag = make_bag<int>();

@@ -15,8 +15,6 @@
 namespace selectors::testing {
 namespace {
 
-constexpr event both = event::read | event::write;
-
 /// What is reported for one descriptor in a fresh bag.
 event asked_once(const std::string& backend, socket_view what, event interest) {
     selector<> bag{backend};
@@ -33,13 +31,6 @@ pipe_ends make_pipe() {
     int ends[2];
     EXPECT_EQ(::pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
     return {own(ends[0]), own(ends[1])};
-}
-
-/// A file with something in it, and no name.
-socket make_file() {
-    socket file = own(::open(::testing::TempDir().c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-    EXPECT_EQ(::write(file.descriptor(), "text", 4), 4);
-    return file;
 }
 
 }  // namespace

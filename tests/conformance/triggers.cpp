@@ -7,12 +7,6 @@
 #include "conformance.hpp"
 
 namespace selectors::testing {
-namespace {
-
-constexpr event both = event::read | event::write;
-
-}  // namespace
-
 // TRAPS 10: polling.
 CASE(oneshot_is_reported_exactly_once_until_modified) {
     auto bag = make_counted_bag();

@@ -41,10 +41,7 @@ std::optional<int> world::open_pair() {
     require(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0,
             "socketpair");
     for (int which : {0, 1}) {
-        const auto found = ends.find(pair[which]);
-        if (found == ends.end()) continue;
-        // The number of a key that was closed in the bag: its new owner is not the key's business.
-        found->second.foreign = true;
+        if (!ends.contains(pair[which])) continue;
         ::close(pair[0]);
         ::close(pair[1]);
         return std::nullopt;

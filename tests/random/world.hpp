@@ -16,10 +16,9 @@ namespace selectors::testing {
 
 /// What the model knows of one watched descriptor.
 struct watched {
-    int peer = -1;         ///< -1: closed, so there is a hang-up
-    int unread = 0;        ///< bytes the peer wrote
-    bool open = true;      ///< false: closed while in the bag (misuse), its number may be anyone's
-    bool foreign = false;  ///< its number was reused meanwhile: reports of it are nobody's fault
+    int peer = -1;     ///< -1: closed, so there is a hang-up
+    int unread = 0;    ///< bytes the peer wrote
+    bool open = true;  ///< false: closed while in the bag (misuse), its number may be anyone's
     bool registered = false;
     bool oneshot = false;
     event interest;
@@ -39,8 +38,8 @@ class world {
 
     std::map<int, watched> ends;
 
-    /// A fresh pair; returns the watched end's number. What was registered under that number and
-    /// closed is kept as `foreign`.
+    /// A fresh pair; returns the watched end's number. None if one of the two numbers is still that of a
+    /// key which was closed in the bag.
     std::optional<int> open_pair();
     void write_from_peer(watched& end);
     void read_all(int descriptor, watched& end);
