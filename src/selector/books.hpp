@@ -120,7 +120,10 @@ struct core::books {
         if (s.interest == s.applied && !s.has(slot::spent)) return stamp(s);
         if (s.interest == 0) {
             // A spent oneshot stays where it is, disarmed: arming it again is one call, not two.
-            return s.has(slot::spent) ? stamp(s) : withdraw(index);
+            if (s.has(slot::spent)) return stamp(s);
+            withdraw(index);
+            rebuild_due |= orphans;  // it must not speak for the key should it be armed again
+            return;
         }
         if (!enrolled(s)) return enroll(index);
         mechanism->modify(registration_of(index));
@@ -129,11 +132,11 @@ struct core::books {
         stamp(s);
     }
 
-    /// A change failed: the user is told with the next batch. The number was perhaps closed, and then
-    /// its file may live on.
+    /// A change failed: the user is told with the next batch. What the kernel had of it may be an orphan,
+    /// which must not speak for whoever has the number next.
     void fail(std::uint32_t index) noexcept {
         slot& s = slots[index];
-        orphans = rebuild_due = true;  // its file must not speak for whoever has the number next
+        if (enrolled(s)) orphans = rebuild_due = true;
         s.applied = 0;
         s.state = slot::in_use | slot::failed;
         s.stamp = nowhere;

@@ -242,6 +242,24 @@ CASE(after_a_failed_change_an_orphan_does_not_speak_for_the_key) {
     EXPECT_EQ(reported(bag.select(1s)), (events_by_descriptor{{number, event::read}}));
 }
 
+CASE(after_parking_a_closed_descriptor_an_orphan_does_not_speak_for_the_key) {
+    auto bag = make_bag<int>();
+    auto old = make_pair();
+    const native_handle number = old.a.descriptor();
+    const socket duplicate = duplicate_of(number);
+    bag.add(number, event::read, 1);
+    old.a.close();
+    bag.modify(number, event::none);
+    EXPECT_TRUE(reported(bag.select(0s)).empty());
+    auto fresh = make_pair();
+    renumber(fresh.a, number);
+    bag.modify(number, event::read);
+    put(old.b);
+    expect_silence(bag, 10ms);
+    put(fresh.b);
+    EXPECT_EQ(reported(bag.select(1s)), (events_by_descriptor{{number, event::read}}));
+}
+
 CASE(an_exclusive_key_leaves_no_orphan) {
     auto bag = make_counted_bag<int>();
     if (!bag.backend().supports(trigger::exclusive))
