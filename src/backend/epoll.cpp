@@ -3,11 +3,11 @@
 #include <cerrno>
 #include <climits>
 #include <cstddef>
-#include <ctime>
 #include <string>
 
 #include <sys/epoll.h>
 
+#include "backend/common.hpp"
 #include "backend/mechanisms.hpp"
 #include "system/system.hpp"
 
@@ -138,9 +138,7 @@ class epoll_backend final : public backend {
         if (timeout <= nanoseconds::zero())
             return ::epoll_wait(set_.get(), room, size, timeout < nanoseconds::zero() ? -1 : 0);
         if (!coarse_) {
-            const auto whole = floor<seconds>(timeout);
-            const timespec precise{static_cast<time_t>(whole.count()),
-                                   static_cast<long>((timeout - whole).count())};
+            const timespec precise = to_timespec(timeout);
             const int count = ::epoll_pwait2(set_.get(), room, size, &precise, nullptr);
             // Kernels before 5.11 lack it; old sandboxes say EPERM to what they don't know.
             if (count >= 0 || (errno != ENOSYS && errno != EPERM)) return count;

@@ -1,11 +1,10 @@
 // poll(2), every Unix. One array entry a descriptor; the first is the waker's.
 #include <cerrno>
-#include <ctime>
-#include <string>
 #include <vector>
 
 #include <poll.h>
 
+#include "backend/common.hpp"
 #include "backend/mechanisms.hpp"
 #include "system/system.hpp"
 
@@ -26,7 +25,7 @@ class poll_backend final : public backend {
     bool supports(trigger mode) const noexcept override { return mode == trigger::level; }
 
     admission add(const registration& wanted) override {
-        require_open(wanted.descriptor);
+        require_open(wanted.descriptor, waker_);
         if (wanted.slot >= position_.size()) position_.resize(wanted.slot + 1, absent);
         if (polled_.size() == polled_.capacity() || owners_.size() == owners_.capacity()) {
             polled_.reserve(polled_.size() * 2);
@@ -40,7 +39,7 @@ class poll_backend final : public backend {
 
     void modify(const registration& wanted) override {
         try {
-            require_open(wanted.descriptor);
+            require_open(wanted.descriptor, waker_);
         } catch (...) {
             remove(wanted);
             throw;
@@ -90,13 +89,6 @@ class poll_backend final : public backend {
         std::uint32_t generation;
     };
 
-    /// The waker's own is nobody's: it may have the number of a key that was closed in the bag.
-    void require_open(native_handle descriptor) const {
-        if (descriptor == waker_.descriptor() || !sys::is_open(descriptor))
-            throw std::system_error(make_error_code(std::errc::bad_file_descriptor),
-                                    "fcntl of descriptor " + std::to_string(descriptor));
-    }
-
     void watch_waker() {
         polled_.push_back({waker_.descriptor(), POLLIN, 0});
         owners_.push_back({absent, 0});
@@ -140,9 +132,7 @@ class poll_backend final : public backend {
         using namespace std::chrono;
         if (timeout < nanoseconds::zero())
             return ::ppoll(polled_.data(), polled_.size(), nullptr, nullptr);
-        const auto whole = floor<seconds>(timeout);
-        const timespec precise{static_cast<time_t>(whole.count()),
-                               static_cast<long>((timeout - whole).count())};
+        const timespec precise = to_timespec(timeout);
         return ::ppoll(polled_.data(), polled_.size(), &precise, nullptr);
     }
 

@@ -4,13 +4,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
-#include <ctime>
-#include <string>
 #include <vector>
 
 #include <poll.h>
 #include <sys/select.h>
 
+#include "backend/common.hpp"
 #include "backend/mechanisms.hpp"
 #include "system/system.hpp"
 
@@ -44,7 +43,7 @@ class select_backend final : public backend {
     bool supports(trigger mode) const noexcept override { return mode == trigger::level; }
 
     admission add(const registration& wanted) override {
-        require_open(wanted.descriptor);
+        require_open(wanted.descriptor, waker_);
         reserve(wanted.slot);
         generation_[wanted.slot] = wanted.generation;
         ask(wanted.slot, wanted.interest);
@@ -53,7 +52,7 @@ class select_backend final : public backend {
 
     void modify(const registration& wanted) override {
         try {
-            require_open(wanted.descriptor);
+            require_open(wanted.descriptor, waker_);
         } catch (...) {
             remove(wanted);
             throw;
@@ -91,13 +90,6 @@ class select_backend final : public backend {
 
   private:
     static constexpr event directions[3] = {event::read, event::write, event::priority};
-
-    /// The waker's own is nobody's: it may have the number of a key that was closed in the bag.
-    void require_open(native_handle descriptor) const {
-        if (descriptor == waker_.descriptor() || !sys::is_open(descriptor))
-            throw std::system_error(make_error_code(std::errc::bad_file_descriptor),
-                                    "fcntl of descriptor " + std::to_string(descriptor));
-    }
 
     void reserve(std::uint32_t descriptor) {
         if (descriptor < generation_.size()) return;
@@ -181,9 +173,7 @@ class select_backend final : public backend {
         using namespace std::chrono;
         for (int i = 0; i < 3; ++i) found_[i] = asked_[i];
         const auto highest = static_cast<int>(generation_.size());
-        const auto whole = floor<seconds>(timeout);
-        const timespec precise{static_cast<time_t>(whole.count()),
-                               static_cast<long>((timeout - whole).count())};
+        const timespec precise = to_timespec(timeout);
         return ::pselect(highest, found_[0].native(), found_[1].native(), found_[2].native(),
                          timeout < nanoseconds::zero() ? nullptr : &precise, nullptr);
     }
