@@ -33,6 +33,7 @@ struct registration {
     std::uint32_t generation;  ///< given back with every notice; never 0
     event interest;            ///< of read, write and priority
     trigger mode;
+    bool trusted;  ///< owned by a socket, and so open: `add` need not ask, and may be refused later
 };
 
 /// What a backend reports: of what was asked for, and error and hangup as the kernel has them; that
@@ -42,6 +43,10 @@ struct notice {
     std::uint32_t events;  ///< event::bits()
     std::uint32_t slot;
     std::uint32_t generation;  ///< 0: the backend's own, nobody's
+
+    /// In `events`, beside error: the system refused, after `add` or `modify` had returned, what they
+    /// were asked for, and the backend has forgotten the descriptor.
+    static constexpr std::uint32_t refused = 0x4000'0000;
 };
 
 /// How a descriptor was taken in.
@@ -64,7 +69,8 @@ class SELECTORS_API backend {
     virtual bool supports(trigger mode) const noexcept = 0;
 
     /// Begins to report a descriptor. Throws std::system_error with the call's name, and then knows
-    /// nothing of the descriptor; errc::bad_descriptor for a closed one, whatever the mechanism.
+    /// nothing of the descriptor; errc::bad_descriptor for a closed one, whatever the mechanism. What
+    /// a mechanism learns only later it says with the next wait: notice::refused.
     virtual admission add(const registration& wanted) = 0;
 
     /// Changes what is reported for a descriptor that was added, or arms a spent oneshot again.

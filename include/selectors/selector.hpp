@@ -61,12 +61,23 @@ concept names_socket =
     } || std::derived_from<Data, socket_view>;
 
 template <names_socket Data>
-socket_view socket_in(const Data& data) noexcept {
+const auto& socket_in(const Data& data) noexcept {
     if constexpr (requires { socket_view{data.socket}; })
         return data.socket;
     else
         return data;
 }
+
+/// What `add` takes: anything that names a descriptor. A socket owns its own, which is then open: the
+/// kernel need not be asked, and with io_uring a thousand such adds are one system call.
+struct subject {
+    template <class Named>
+        requires std::convertible_to<const Named&, socket_view>
+    constexpr subject(const Named& named) noexcept
+        : what{named}, owned{std::derived_from<Named, socket>} {}
+    socket_view what;
+    bool owned;
+};
 
 }  // namespace detail
 
@@ -103,12 +114,12 @@ class selector {
     /// for a closed descriptor and whatever else the kernel refuses; what Data's constructor throws.
     template <class Attached = Data>
         requires std::constructible_from<Data, Attached>
-    key<Data> add(socket_view what, event interest, Attached&& attached,
+    key<Data> add(detail::subject named, event interest, Attached&& attached,
                   trigger mode = trigger::level) {
         // In add(c.view(), read, connection{std::move(c)}) the compiler may move first and look then.
         if constexpr (detail::names_socket<std::remove_cvref_t<Attached>>)
-            if (!what) what = detail::socket_in(attached);
-        const std::uint32_t slot = core_.add(what.descriptor(), interest, mode);
+            if (!named.what) named = detail::socket_in(attached);
+        const std::uint32_t slot = core_.add(named.what.descriptor(), named.owned, interest, mode);
         try {
             core_.attach(slot, data_.construct(slot, std::forward<Attached>(attached)));
         } catch (...) {
@@ -117,18 +128,18 @@ class selector {
         }
         return key_at(slot);
     }
-    key<Data> add(socket_view what, event interest, trigger mode = trigger::level)
+    key<Data> add(detail::subject named, event interest, trigger mode = trigger::level)
         requires std::default_initializable<Data>
     {
-        return add(what, interest, Data{}, mode);
+        return add(named, interest, Data{}, mode);
     }
     /// The same where the data itself says which descriptor it is for: by a member `socket`, or by
     /// native_handle().
     template <class Attached>
         requires detail::names_socket<Data> && std::same_as<std::remove_cvref_t<Attached>, Data>
     key<Data> add(Attached&& attached, event interest, trigger mode = trigger::level) {
-        const socket_view what = detail::socket_in(attached);
-        return add(what, interest, std::forward<Attached>(attached), mode);
+        const detail::subject named = detail::socket_in(attached);
+        return add(named, interest, std::forward<Attached>(attached), mode);
     }
 
     /// Changes what is asked for. Recorded only: the next select tells the kernel, with at most one

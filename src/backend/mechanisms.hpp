@@ -1,7 +1,7 @@
 // backend/mechanisms.hpp - the mechanisms of this library, one function each.
 //
 // Each throws std::system_error if the system refuses. Which are built for a platform is decided in
-// CMakeLists.txt; which one a bag gets, in registry.cpp.
+// cmake/platform.cmake; which one a bag gets, in registry.cpp.
 #pragma once
 
 #include <selectors/backend.hpp>

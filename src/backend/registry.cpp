@@ -15,11 +15,17 @@ struct mechanism {
     const char* good_for;
 };
 
-/// The preferred first.
+/// The preferred first. cmake/platform.cmake decides which there are.
 constexpr mechanism mechanisms[] = {
+#if defined(SELECTORS_HAS_EPOLL)
     {"epoll", make_epoll, "any number of descriptors at the cost of the ready ones"},
+#endif
+#if defined(SELECTORS_HAS_POLL)
     {"poll", make_poll, "portable; every wait costs as much as there are descriptors"},
+#endif
+#if defined(SELECTORS_HAS_SELECT)
     {"select", make_select, "portable; every wait costs as much as the highest descriptor"},
+#endif
 };
 
 constexpr std::size_t mechanism_count = std::size(mechanisms);

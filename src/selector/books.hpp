@@ -50,9 +50,9 @@ struct core::books {
     static event interest(const slot& s) noexcept { return event::from_bits(s.interest); }
     static bool enrolled(const slot& s) noexcept { return s.applied != 0 || s.has(slot::spent); }
 
-    registration registration_of(std::uint32_t index) const noexcept {
+    registration registration_of(std::uint32_t index, bool trusted = true) const noexcept {
         const slot& s = slots[index];
-        return {descriptor_of(index), index, s.generation, interest(s), s.mode};
+        return {descriptor_of(index), index, s.generation, interest(s), s.mode, trusted};
     }
 
     // --- the two lists: a slot is in at most one of them, and knows where ------------------------
@@ -93,9 +93,9 @@ struct core::books {
     }
 
     /// Arms a slot that the mechanism does not have; throws what it throws.
-    void enroll(std::uint32_t index) {
+    void enroll(std::uint32_t index, bool trusted = true) {
         slot& s = slots[index];
-        if (mechanism->add(registration_of(index)) == admission::always_ready) {
+        if (mechanism->add(registration_of(index, trusted)) == admission::always_ready) {
             files.reserve(std::bit_ceil(known_files + 1));  // each has room in the list, for good
             ++known_files;
             s.state |= slot::file;

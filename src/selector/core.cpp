@@ -56,7 +56,7 @@ void core::close() noexcept {
 
 // --- who is in the bag ---------------------------------------------------------------------------
 
-std::uint32_t core::add(native_handle descriptor, event interest, trigger mode) {
+std::uint32_t core::add(native_handle descriptor, bool owned, event interest, trigger mode) {
     if (descriptor < 0)
         throw std::invalid_argument(
             descriptor_text(descriptor) +
@@ -73,7 +73,7 @@ std::uint32_t core::add(native_handle descriptor, event interest, trigger mode) 
 
     const auto index = static_cast<std::uint32_t>(descriptor);
     // Asked first where nobody else would find out: a wild number must not grow the table.
-    if ((interest == event::none || index >= slot_count_) && !sys::is_open(descriptor))
+    if (!owned && (interest == event::none || index >= slot_count_) && !sys::is_open(descriptor))
         throw std::system_error(sys::last_error(), "fcntl of " + descriptor_text(descriptor));
     books_->grow(index);
     slots_ = books_->slots.data();
@@ -84,7 +84,7 @@ std::uint32_t core::add(native_handle descriptor, event interest, trigger mode) 
     s.mode = mode;
     if (interest) {
         try {
-            books_->enroll(index);
+            books_->enroll(index, owned);
         } catch (...) {
             s.interest = 0;
             throw;
@@ -172,6 +172,14 @@ event core::settle(const notice& seen) noexcept {
         s.state &= static_cast<std::uint8_t>(~slot::failed);
         return event::from_bits(seen.events & ~failure);
     }
+    if (seen.events & notice::refused) {
+        s.applied = 0;
+        s.state &= static_cast<std::uint8_t>(~slot::spent);
+        if (s.position != nowhere) return event::none;  // changed meanwhile: the next select tries again
+        s.interest = 0;
+        s.stamp = nowhere;
+        return event::error | (asked & both_ways);
+    }
     if (s.mode == trigger::oneshot && books_->native_oneshot && s.applied != 0) {
         // Whatever the caller is told, the kernel has disarmed it.
         s.applied = 0;
@@ -207,7 +215,9 @@ bool core::keep_unreached() noexcept {
     for (const notice* seen = next_; seen != last_; ++seen) {
         const slot& s = slots_[seen->slot];
         if (seen->generation != s.generation) continue;
-        if (s.mode != trigger::oneshot && s.mode != trigger::edge && !s.has(slot::failed)) continue;
+        const bool comes_again = s.mode != trigger::oneshot && s.mode != trigger::edge &&
+                                 !s.has(slot::failed) && !(seen->events & notice::refused);
+        if (comes_again) continue;
         const event shown = books::interest(s) | event::error | event::hangup;
         if (s.interest == 0 || !(event::from_bits(seen->events) & shown))
             settle(*seen);  // hidden: only what the kernel did is noted

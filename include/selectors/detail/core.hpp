@@ -78,7 +78,8 @@ class SELECTORS_API core {
 
     // --- the verbs; each throws as selector.hpp says -----------------------------------------------
 
-    std::uint32_t add(native_handle descriptor, event interest, trigger mode);
+    /// `owned`: somebody whose business it is keeps the descriptor open.
+    std::uint32_t add(native_handle descriptor, bool owned, event interest, trigger mode);
     void modify(std::uint32_t slot, event interest);
     void remove(std::uint32_t slot) noexcept;
     /// The slot of a registered descriptor; throws not_registered.

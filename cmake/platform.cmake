@@ -1,0 +1,35 @@
+# What the library is built of on each platform: the one place where that is decided.
+if(CMAKE_SYSTEM_NAME STREQUAL Linux)
+  set(selectors_mechanisms epoll poll select)
+  set(selectors_system linux posix)
+else()
+  message(FATAL_ERROR "selectors has not been brought to ${CMAKE_SYSTEM_NAME} yet.")
+endif()
+
+# selectors_sources(TARGET MECHANISMS epoll poll ... SYSTEM linux posix ...)
+# Each mechanism is src/backend/NAME.cpp, and registry.cpp is told of it by SELECTORS_HAS_NAME.
+function(selectors_sources target)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "MECHANISMS;SYSTEM")
+  set(src ${PROJECT_SOURCE_DIR}/src)
+  target_sources(${target} PRIVATE
+    ${src}/backend/registry.cpp
+    ${src}/net/address.cpp
+    ${src}/net/listen.cpp
+    ${src}/net/resolver.cpp
+    ${src}/net/socket.cpp
+    ${src}/selector/core.cpp
+    ${src}/selector/errors.cpp
+    ${src}/selector/event.cpp)
+  list(TRANSFORM arg_SYSTEM REPLACE "(.+)" "${src}/system/\\1.cpp" OUTPUT_VARIABLE systems)
+  target_sources(${target} PRIVATE ${systems})
+  foreach(mechanism ${arg_MECHANISMS})
+    string(TOUPPER ${mechanism} upper)
+    target_sources(${target} PRIVATE ${src}/backend/${mechanism}.cpp)
+    target_compile_definitions(${target} PRIVATE SELECTORS_HAS_${upper})
+  endforeach()
+  target_compile_features(${target} PUBLIC cxx_std_23)
+  target_include_directories(${target}
+    PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+    PRIVATE ${src})
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
+endfunction()
