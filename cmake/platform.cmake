@@ -1,7 +1,7 @@
 # What the library is built of on each platform: the one place where that is decided.
 if(CMAKE_SYSTEM_NAME STREQUAL Linux)
-  set(selectors_mechanisms epoll poll select)
-  set(selectors_system linux posix)
+  set(selectors_mechanisms epoll uring poll select)
+  set(selectors_system linux posix ring)
 else()
   message(FATAL_ERROR "selectors has not been brought to ${CMAKE_SYSTEM_NAME} yet.")
 endif()

@@ -20,6 +20,9 @@ constexpr mechanism mechanisms[] = {
 #if defined(SELECTORS_HAS_EPOLL)
     {"epoll", make_epoll, "any number of descriptors at the cost of the ready ones"},
 #endif
+#if defined(SELECTORS_HAS_URING)
+    {"uring", make_uring, "io_uring: changes are batched, a thousand of them are one system call"},
+#endif
 #if defined(SELECTORS_HAS_POLL)
     {"poll", make_poll, "portable; every wait costs as much as there are descriptors"},
 #endif

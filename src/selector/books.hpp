@@ -50,7 +50,7 @@ struct core::books {
     static event interest(const slot& s) noexcept { return event::from_bits(s.interest); }
     static bool enrolled(const slot& s) noexcept { return s.applied != 0 || s.has(slot::spent); }
 
-    registration registration_of(std::uint32_t index, bool trusted = true) const noexcept {
+    registration registration_of(std::uint32_t index, bool trusted = false) const noexcept {
         const slot& s = slots[index];
         return {descriptor_of(index), index, s.generation, interest(s), s.mode, trusted};
     }
@@ -93,7 +93,7 @@ struct core::books {
     }
 
     /// Arms a slot that the mechanism does not have; throws what it throws.
-    void enroll(std::uint32_t index, bool trusted = true) {
+    void enroll(std::uint32_t index, bool trusted = false) {
         slot& s = slots[index];
         if (mechanism->add(registration_of(index, trusted)) == admission::always_ready) {
             files.reserve(std::bit_ceil(known_files + 1));  // each has room in the list, for good

@@ -175,7 +175,8 @@ event core::settle(const notice& seen) noexcept {
     if (seen.events & notice::refused) {
         s.applied = 0;
         s.state &= static_cast<std::uint8_t>(~slot::spent);
-        if (s.position != nowhere) return event::none;  // changed meanwhile: the next select tries again
+        if (s.position != nowhere)
+            return event::none;  // changed meanwhile: the next select tries again
         s.interest = 0;
         s.stamp = nowhere;
         return event::error | (asked & both_ways);

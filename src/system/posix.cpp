@@ -55,8 +55,11 @@ std::error_code last_error() noexcept {
     return {errno, std::system_category()};
 }
 
+constinit thread_local hook before_close = nullptr;
+
 void close(native_handle descriptor) noexcept {
     const int saved = errno;
+    if (before_close) before_close();
     ::close(descriptor);  // never again after EINTR: the descriptor is gone (close(2))
     errno = saved;
 }
@@ -68,6 +71,11 @@ bool is_open(native_handle descriptor) noexcept {
     if (flags & O_PATH) return errno = EBADF, false;  // a name, nothing that can be waited for
 #endif
     return true;
+}
+
+bool is_file(native_handle descriptor) noexcept {
+    struct stat status{};
+    return ::fstat(descriptor, &status) == 0 && (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode));
 }
 
 result<bool> is_nonblocking(native_handle descriptor) noexcept {

@@ -27,8 +27,13 @@ std::error_code last_error() noexcept;
 // --- descriptors ---------------------------------------------------------------------------------
 
 void close(native_handle descriptor) noexcept;
+/// Called, if it is not null, before this thread closes a descriptor: what must not outlive it.
+using hook = void (*)() noexcept;
+extern constinit thread_local hook before_close;
 /// Whether it can be waited for; a bare name of a file (O_PATH) cannot.
 bool is_open(native_handle descriptor) noexcept;
+/// Whether it is a regular file or a directory, which are always ready.
+bool is_file(native_handle descriptor) noexcept;
 
 /// Closes what it holds.
 class owned {

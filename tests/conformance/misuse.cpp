@@ -110,7 +110,7 @@ CASE(the_mere_name_of_a_file_is_ebadf) {
     const socket name = own(::open("/", O_PATH | O_CLOEXEC));
     auto bag = make_bag();
     try {
-        bag.add(name, event::read);
+        bag.add(name.descriptor(), event::read);
         ADD_FAILURE() << "was taken";
     } catch (const std::system_error& refused) {
         EXPECT_EQ(refused.code(), errc::bad_descriptor);

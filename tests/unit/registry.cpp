@@ -51,7 +51,7 @@ TEST(backends, that_are_not_known_are_refused_with_those_that_are) {
         FAIL();
     } catch (const std::invalid_argument& refused) {
         EXPECT_EQ(std::string{refused.what()},
-                  "no backend is called \"kpoll\"; this platform has: epoll, poll, select");
+                  "no backend is called \"kpoll\"; this platform has: epoll, uring, poll, select");
     }
     const named_in_environment name{"nonsense"};
     try {

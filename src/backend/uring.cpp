@@ -1,0 +1,335 @@
+// io_uring(7), Linux 5.19 and newer. Readiness through one ring: a poll for each descriptor that fires
+// once, and is armed again with the next wait. Adding, changing and removing only write requests; all of
+// them and the wait are one system call, io_uring_enter.
+//
+// What the ring says is a hint. A poll that fires passes on what the waker of the file thought (tcp names
+// priority data whenever there is any data), knows one direction where two are ready, and may have been
+// overtaken by whoever has read meanwhile. So what fired is asked once more, all of it at once, with a
+// poll(2) that does not wait: what is reported is what epoll would report.
+//
+// Multishot polls are edges, and the kernel refuses IORING_POLL_ADD_LEVEL: hence one shot for level.
+#include <bit>
+#include <cerrno>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include <poll.h>
+#include <sys/epoll.h>
+
+#include "backend/common.hpp"
+#include "backend/mechanisms.hpp"
+#include "system/ring.hpp"
+#include "system/system.hpp"
+
+namespace selectors {
+namespace {
+
+/// Requests that fit before they must be handed over: 64 KB, and 64 KB for the answers.
+constexpr unsigned default_entries = 1024;
+
+class uring_backend final : public backend {
+  public:
+    explicit uring_backend(unsigned entries) : entries_{entries}, ring_{entries} {}
+    ~uring_backend() override { give_back_files(); }
+
+    const char* name() const noexcept override { return "uring"; }
+    bool supports(trigger) const noexcept override { return true; }
+
+    admission add(const registration& wanted) override {
+        if (wanted.descriptor == ring_.descriptor() || wanted.descriptor == waker_.descriptor() ||
+            (!wanted.trusted && !sys::is_open(wanted.descriptor)))
+            throw std::system_error(make_error_code(std::errc::bad_file_descriptor),
+                                    "fcntl of descriptor " + std::to_string(wanted.descriptor));
+        // A poll of it would fire again and again; the bag knows what an edge of a file is.
+        if (wanted.mode == trigger::edge && sys::is_file(wanted.descriptor))
+            return admission::always_ready;
+        reserve(wanted.slot);
+        watch& w = watches_[wanted.slot];
+        w.generation = wanted.generation;
+        w.descriptor = wanted.descriptor;
+        ask(wanted);
+        w.changed = false;
+        return admission::watched;
+    }
+
+    void modify(const registration& wanted) override {
+        disarm(wanted.slot);
+        ask(wanted);
+        watches_[wanted.slot].changed = true;
+    }
+
+    bool remove(const registration& known) noexcept override {
+        disarm(known.slot);
+        watches_[known.slot].interest = 0;
+        return true;  // a poll that was ended says nothing any more
+    }
+
+    std::size_t wait(std::span<notice> room, std::chrono::nanoseconds timeout) override {
+        using std::chrono::nanoseconds;
+        const bool all_armed = arm_listed();
+        const bool sleep = all_armed && fired_.empty() && timeout != nanoseconds::zero();
+        const std::error_code outcome = ring_.enter(sleep ? 1 : 0, timeout);
+        if (outcome == std::errc::file_exists || ring_.has_lost_answers()) {
+            renew();  // the bag has moved to this thread, or the kernel had no memory for an answer
+            return wait(room, timeout);
+        }
+        collect();
+        while (ring_.overflowed() && fired_.size() < room.size()) {
+            ring_.enter(0, nanoseconds::zero());  // fetches what there was no room for
+            if (!collect()) break;
+        }
+        if (outcome && outcome.value() != ETIME && outcome.value() != EINTR && outcome.value() != EBUSY)
+            throw std::system_error(outcome, "io_uring_enter");
+        return report(room);
+    }
+
+    void wake() noexcept override { waker_.ring(); }
+
+    void reopen() override {
+        sys::ring fresh{entries_};
+        if (epoch_ != sys::process_epoch()) {  // else anybody may be ringing: it stays where it is
+            waker_ = sys::waker{};
+            epoch_ = sys::process_epoch();
+        } else {
+            give_back_files();
+        }
+        ring_ = std::move(fresh);
+        waker_is_watched_ = false;
+        for (watch& w : watches_) w = watch{.tag = w.tag};
+        listed_.clear();
+        fired_.clear();
+    }
+
+  private:
+    /// What is known of the descriptor in a slot.
+    struct watch {
+        int descriptor = invalid_handle;
+        std::uint32_t generation = 0;
+        std::uint32_t tag = 0;      ///< of the last poll that was armed for the slot
+        std::uint8_t interest = 0;  ///< event bits; 0: none is wanted, or a oneshot is spent
+        trigger mode = trigger::level;
+        bool armed : 1 = false;    ///< the kernel has a poll with this tag
+        bool fired : 1 = false;    ///< it has answered, and nobody was told yet
+        bool refused : 1 = false;  ///< the answer was an error
+        bool listed : 1 = false;   ///< is about to be armed
+        bool changed : 1 = false;  ///< by `modify`, and the kernel has not said anything to it
+    };
+    struct fired_poll {
+        std::uint32_t slot;
+        std::uint32_t tag;
+    };
+
+    // What comes back with an answer: the tag and the slot of a poll; or, with tag 0, nobody's.
+    static constexpr std::uint64_t nobodys = 0;
+    static constexpr std::uint64_t wakers = 1;
+
+    void reserve(std::uint32_t slot) {
+        if (slot < watches_.size()) return;
+        const std::size_t count = std::bit_ceil(slot + std::size_t{1});
+        listed_.reserve(count);
+        watches_.resize(count);
+    }
+
+    void list(std::uint32_t slot) noexcept {
+        if (!watches_[slot].listed) listed_.push_back(slot);  // room for each slot was reserved
+        watches_[slot].listed = true;
+    }
+
+    void ask(const registration& wanted) noexcept {
+        watch& w = watches_[wanted.slot];
+        w.interest = static_cast<std::uint8_t>(wanted.interest.bits());
+        w.mode = wanted.mode;
+        list(wanted.slot);
+    }
+
+    // --- requests --------------------------------------------------------------------------------
+
+    static io_uring_sqe poll_of(int descriptor, std::uint32_t events, std::uint32_t how,
+                                std::uint64_t answer) noexcept {
+        io_uring_sqe made{};
+        made.opcode = IORING_OP_POLL_ADD;
+        made.fd = descriptor;
+        made.len = how;
+        // Two 16-bit halves in the order of x86: linux/io_uring.h
+        made.poll32_events = std::endian::native == std::endian::big ? std::rotl(events, 16) : events;
+        made.user_data = answer;
+        return made;
+    }
+
+    /// Hands over what was written if there is no room. False if the kernel takes nothing just now.
+    bool write(const io_uring_sqe& request) noexcept {
+        if (ring_.write(request)) return true;
+        ring_.enter(0, std::chrono::nanoseconds::zero());
+        return ring_.write(request);
+    }
+
+    bool arm(std::uint32_t slot) noexcept {
+        watch& w = watches_[slot];
+        std::uint32_t events = w.interest;
+        // Sockets wake for priority with a set of events of which io_uring overlooks this one, alone.
+        if (events & POLLPRI) events |= POLLRDBAND;
+        if (w.mode == trigger::exclusive) events |= EPOLLEXCLUSIVE;
+        if (++w.tag == 0) ++w.tag;
+        w.fired = w.refused = false;
+        w.armed = write(poll_of(w.descriptor, events,
+                                w.mode == trigger::edge ? IORING_POLL_ADD_MULTI : 0,
+                                std::uint64_t{w.tag} << 32 | slot));
+        return w.armed;
+    }
+
+    /// Ends the poll of a slot, if the kernel has one, and forgets what it has answered.
+    void disarm(std::uint32_t slot) noexcept {
+        watch& w = watches_[slot];
+        w.fired = w.refused = false;
+        if (!w.armed) return;
+        w.armed = false;
+        io_uring_sqe request{};
+        request.opcode = IORING_OP_ASYNC_CANCEL;
+        request.addr = std::uint64_t{w.tag} << 32 | slot;
+        request.flags = IOSQE_CQE_SKIP_SUCCESS;
+        request.user_data = nobodys;
+        if (write(request))
+            ring_.hand_over_before_close();
+        else
+            renewal_due_ = true;  // no memory in the kernel: a new ring has no such poll
+    }
+
+    /// Ends all polls: the kernel would do it by and by, some time after the ring was closed.
+    void give_back_files() noexcept {
+        if (epoch_ != sys::process_epoch()) return;  // the parent's
+        io_uring_sqe request{};
+        request.opcode = IORING_OP_ASYNC_CANCEL;
+        request.cancel_flags = IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY;
+        if (write(request)) ring_.enter(0, std::chrono::nanoseconds::zero());
+    }
+
+    /// False if the kernel did not take all of them.
+    bool arm_listed() {
+        if (renewal_due_) renew();
+        if (!waker_is_watched_)
+            waker_is_watched_ = write(poll_of(waker_.descriptor(), POLLIN, IORING_POLL_ADD_MULTI, wakers));
+        std::size_t done = 0;
+        for (; done < listed_.size(); ++done) {
+            watch& w = watches_[listed_[done]];
+            if (w.interest != 0 && !w.armed && !w.fired) {
+                if (!ring_.has_room()) {  // answers are taken at once, so that there is room for more
+                    ring_.enter(0, std::chrono::nanoseconds::zero());
+                    collect();
+                }
+                if (!arm(listed_[done])) break;
+            }
+            w.listed = false;
+        }
+        listed_.erase(listed_.begin(), listed_.begin() + static_cast<std::ptrdiff_t>(done));
+        return listed_.empty() && waker_is_watched_;
+    }
+
+    /// A new ring, in which everybody is about to be armed.
+    void renew() {
+        sys::ring fresh{entries_};
+        give_back_files();
+        ring_ = std::move(fresh);
+        renewal_due_ = waker_is_watched_ = false;
+        for (std::uint32_t slot = 0; slot < watches_.size(); ++slot) {
+            watches_[slot].armed = false;
+            if (watches_[slot].interest != 0) list(slot);
+        }
+    }
+
+    // --- answers ---------------------------------------------------------------------------------
+
+    /// Notes which polls have fired. False if there are no answers.
+    bool collect() {
+        const bool overflowed = ring_.overflowed();
+        may_have_ended_ = overflowed || std::exchange(overflowed_, overflowed);
+        const std::size_t count = ring_.answers();
+        fired_.reserve(fired_.size() + count);
+        ring_.take(count, [this](const io_uring_cqe& answer) {
+            const auto slot = static_cast<std::uint32_t>(answer.user_data);
+            const auto tag = static_cast<std::uint32_t>(answer.user_data >> 32);
+            const bool goes_on = (answer.flags & IORING_CQE_F_MORE) != 0;
+            if (answer.user_data == wakers) waker_is_watched_ = goes_on;
+            if (tag == 0 || watches_[slot].tag != tag || !watches_[slot].armed) return;
+            watch& w = watches_[slot];
+            w.armed = goes_on;
+            if (answer.res == -EBADF && !w.changed) return;  // closed in the bag: nobody hears of it
+            if (answer.res == -EINVAL) return;  // a file that is never ready for this, nor will be
+            w.changed = false;
+            if (answer.res < 0) w.refused = true;
+            if (!w.fired) fired_.push_back({slot, tag});
+            w.fired = true;
+        });
+        return count > 0;
+    }
+
+    /// Asks those that fired first once more, and says what is true now.
+    std::size_t report(std::span<notice> room) {
+        const std::size_t looked_at = std::min(fired_.size(), room.size());
+        polled_.clear();
+        for (std::size_t i = 0; i < looked_at; ++i) {
+            const watch& w = watches_[fired_[i].slot];
+            polled_.push_back({is_current(fired_[i]) ? w.descriptor : -1, static_cast<short>(w.interest), 0});
+        }
+        while (!polled_.empty() && ::poll(polled_.data(), polled_.size(), 0) < 0)
+            if (errno != EINTR) throw std::system_error(sys::last_error(), "poll");
+
+        std::size_t count = 0;
+        for (std::size_t i = 0; i < looked_at; ++i) {
+            if (!is_current(fired_[i])) continue;
+            const std::uint32_t slot = fired_[i].slot;
+            watch& w = watches_[slot];
+            w.fired = false;
+            const auto events = static_cast<unsigned short>(polled_[i].revents);
+            if (w.refused) {
+                room[count++] = {event::error.bits() | notice::refused, slot, w.generation};
+                w.interest = 0;
+                continue;
+            }
+            if (events & POLLNVAL) continue;  // closed in the bag
+            if (events != 0) room[count++] = {events, slot, w.generation};
+            if (events != 0 && w.mode == trigger::oneshot)
+                w.interest = 0;
+            else if (!w.armed && (w.mode != trigger::edge || may_have_ended_))
+                list(slot);
+        }
+        fired_.erase(fired_.begin(), fired_.begin() + static_cast<std::ptrdiff_t>(looked_at));
+        return count;
+    }
+
+    bool is_current(const fired_poll& each) const noexcept {
+        return watches_[each.slot].fired && watches_[each.slot].tag == each.tag;
+    }
+
+    unsigned entries_;
+    sys::waker waker_;
+    sys::ring ring_;
+    unsigned epoch_ = sys::process_epoch();  ///< in which the two were made
+    bool waker_is_watched_ = false;
+    bool renewal_due_ = false;
+    bool overflowed_ = false;      ///< the kernel had to keep answers for which there was no room
+    bool may_have_ended_ = false;  ///< multishot polls, for that reason; else only those of files end
+    std::vector<watch> watches_;         ///< by slot
+    std::vector<std::uint32_t> listed_;  ///< slots to be armed with the next wait
+    std::vector<fired_poll> fired_;      ///< first come, first told
+    std::vector<pollfd> polled_;
+};
+
+/// SELECTORS_URING_ENTRIES, for small machines and for tests of small rings.
+unsigned entries_wanted() {
+    const char* text = std::getenv("SELECTORS_URING_ENTRIES");
+    if (!text || !*text) return default_entries;
+    const long wanted = std::strtol(text, nullptr, 10);
+    if (wanted < 1 || wanted > 32768)
+        throw std::invalid_argument("SELECTORS_URING_ENTRIES is \"" + std::string{text} +
+                                    "\"; a number from 1 to 32768 is wanted");
+    return static_cast<unsigned>(wanted);
+}
+
+}  // namespace
+
+backend_handle make_uring() {
+    return backend_handle{new uring_backend{entries_wanted()}};
+}
+
+}  // namespace selectors

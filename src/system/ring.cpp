@@ -1,0 +1,134 @@
+#include "system/ring.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace selectors::sys {
+namespace {
+
+int enter_ring(native_handle descriptor, unsigned submit, unsigned wanted, unsigned flags,
+               const void* argument, std::size_t size) noexcept {
+    return static_cast<int>(
+        ::syscall(SYS_io_uring_enter, descriptor, submit, wanted, flags, argument, size));
+}
+
+/// With what the kernel has: 6.1 all of it, 5.19 the second.
+owned set_up(unsigned entries, io_uring_params& made) {
+    constexpr unsigned always = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL;
+    constexpr unsigned ways[] = {IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
+                                 IORING_SETUP_COOP_TASKRUN};
+    for (const unsigned way : ways) {
+        made = {};
+        made.flags = always | way;
+        made.cq_entries = entries * 4;
+        owned ring{static_cast<native_handle>(::syscall(SYS_io_uring_setup, entries, &made))};
+        if (ring.get() >= 0) return ring;
+        if (errno != EINVAL) break;
+    }
+    const std::error_code why = last_error();
+    if (why == std::errc::invalid_argument)
+        throw std::system_error(make_error_code(std::errc::function_not_supported),
+                                "io_uring_setup (wanted: Linux 5.19 or newer)");
+    if (why == std::errc::operation_not_permitted)
+        throw std::system_error(why, "io_uring_setup (forbidden by a sandbox or kernel.io_uring_disabled)");
+    throw std::system_error(why, "io_uring_setup");
+}
+
+// --- before a descriptor is closed ---------------------------------------------------------------
+
+/// The rings of this thread that wait for a close; their numbers only, so that nobody has to be told when
+/// a ring goes or moves to another thread: the kernel refuses what is not, or not this thread's, ring.
+struct waiting_rings {
+    static constexpr std::size_t most = 8;
+    native_handle descriptors[most];
+    std::size_t count;
+    unsigned epoch;
+};
+constinit thread_local waiting_rings waiting{};
+
+void hand_over_all() noexcept {
+    before_close = nullptr;
+    const std::size_t count = std::exchange(waiting.count, 0);
+    if (waiting.epoch != process_epoch()) return;  // a child: they are the parent's
+    for (std::size_t i = 0; i < count; ++i)
+        enter_ring(waiting.descriptors[i], ~0U, 0, IORING_ENTER_GETEVENTS, nullptr, 0);
+}
+
+void no_longer_waits(native_handle descriptor) noexcept {
+    auto* const last = waiting.descriptors + waiting.count;
+    waiting.count = static_cast<std::size_t>(std::remove(waiting.descriptors, last, descriptor) -
+                                             waiting.descriptors);
+    if (waiting.count == 0) before_close = nullptr;
+}
+
+}  // namespace
+
+ring::mapping::mapping(native_handle of, std::size_t size, long long offset) : size_{size} {
+    void* got = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, of, offset);
+    if (got == MAP_FAILED) throw std::system_error(last_error(), "mmap of an io_uring");
+    start_ = got;
+}
+
+ring::mapping::~mapping() {
+    if (start_) ::munmap(start_, size_);
+}
+
+ring::ring(unsigned entries) : descriptor_{invalid_handle} {
+    io_uring_params made;
+    descriptor_ = set_up(entries, made);
+    const std::size_t requests_end = made.sq_off.array + made.sq_entries * sizeof(unsigned);
+    const std::size_t answers_end = made.cq_off.cqes + made.cq_entries * sizeof(io_uring_cqe);
+    queues_ = mapping{descriptor_.get(), std::max(requests_end, answers_end), IORING_OFF_SQ_RING};
+    entries_ = mapping{descriptor_.get(), made.sq_entries * sizeof(io_uring_sqe), IORING_OFF_SQES};
+
+    requests_.head = queues_.at<unsigned>(made.sq_off.head);
+    requests_.tail = queues_.at<unsigned>(made.sq_off.tail);
+    requests_.flags = queues_.at<unsigned>(made.sq_off.flags);
+    requests_.entries = entries_.at<io_uring_sqe>(0);
+    requests_.size = made.sq_entries;
+    for (unsigned i = 0; i < made.sq_entries; ++i) queues_.at<unsigned>(made.sq_off.array)[i] = i;
+
+    answers_.head = queues_.at<unsigned>(made.cq_off.head);
+    answers_.tail = queues_.at<unsigned>(made.cq_off.tail);
+    answers_.lost = queues_.at<unsigned>(made.cq_off.overflow);
+    answers_.entries = queues_.at<io_uring_cqe>(made.cq_off.cqes);
+    answers_.mask = made.cq_entries - 1;
+}
+
+bool ring::write(const io_uring_sqe& request) noexcept {
+    if (!has_room()) return false;
+    requests_.entries[requests_.written & (requests_.size - 1)] = request;
+    std::atomic_ref{*requests_.tail}.store(++requests_.written, std::memory_order_release);
+    return true;
+}
+
+std::error_code ring::enter(unsigned wanted, std::chrono::nanoseconds timeout) noexcept {
+    using namespace std::chrono;
+    if (before_close) no_longer_waits(descriptor_.get());
+    __kernel_timespec limit{};
+    io_uring_getevents_arg argument{};
+    argument.sigmask_sz = _NSIG / 8;
+    if (timeout >= nanoseconds::zero()) {
+        const auto whole = floor<seconds>(timeout);
+        limit = {whole.count(), (timeout - whole).count()};
+        argument.ts = reinterpret_cast<std::uintptr_t>(&limit);
+    }
+    const int taken = enter_ring(descriptor_.get(), unsubmitted(), wanted,
+                                 IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, &argument, sizeof argument);
+    return taken < 0 ? last_error() : std::error_code{};
+}
+
+void ring::hand_over_before_close() noexcept {
+    if (before_close) no_longer_waits(descriptor_.get());
+    if (waiting.count == waiting_rings::most) hand_over_all();
+    waiting.descriptors[waiting.count++] = descriptor_.get();
+    waiting.epoch = process_epoch();
+    before_close = hand_over_all;
+}
+
+}  // namespace selectors::sys
