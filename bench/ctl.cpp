@@ -1,7 +1,7 @@
 // What it costs to change one's mind: N sockets are put in, changed, and taken out again, by raw
-// epoll_ctl (ADD, MOD, DEL) and by the bag (add, modify, remove). Once without a look at what is ready in
-// between, where the bag spares the kernel the change that nobody saw; once with one after every
-// step, where both tell it everything.
+// epoll_ctl (ADD, MOD, DEL) and by the bag (add, modify, remove). Without a look at what is ready in
+// between, where the bag spares the kernel what nobody saw; with one after all N sockets, where what can
+// be batched is; with one after every single step, where both tell the kernel everything.
 #include <memory>
 #include <string>
 #include <utility>
@@ -26,9 +26,11 @@ class raw_set {
     raw_set(const raw_set&) = delete;
     ~raw_set() { ::close(set_); }
 
-    void add(int descriptor) { control(EPOLL_CTL_ADD, descriptor, EPOLLIN); }
-    void modify(int descriptor) { control(EPOLL_CTL_MOD, descriptor, EPOLLIN | EPOLLPRI); }
-    void remove(int descriptor) { control(EPOLL_CTL_DEL, descriptor, 0); }
+    void add(const sel::socket& idle) { control(EPOLL_CTL_ADD, idle.descriptor(), EPOLLIN); }
+    void modify(const sel::socket& idle) {
+        control(EPOLL_CTL_MOD, idle.descriptor(), EPOLLIN | EPOLLPRI);
+    }
+    void remove(const sel::socket& idle) { control(EPOLL_CTL_DEL, idle.descriptor(), 0); }
     void look() {
         epoll_event events[64];
         if (::epoll_wait(set_, events, 64, 0) != 0) bench::die("An idle socket was ready.");
@@ -47,32 +49,35 @@ class raw_set {
 
 class bag_set {
   public:
-    void add(int descriptor) { bag_.add(descriptor, sel::event::read); }
-    void modify(int descriptor) { bag_.modify(descriptor, sel::event::read | sel::event::priority); }
-    void remove(int descriptor) { bag_.remove(descriptor); }
+    explicit bag_set(const std::string& backend) : bag_{backend} {}
+    void add(const sel::socket& idle) { bag_.add(idle, sel::event::read); }
+    void modify(const sel::socket& idle) { bag_.modify(idle, sel::event::read | sel::event::priority); }
+    void remove(const sel::socket& idle) { bag_.remove(idle); }
     void look() {
         if (!bag_.select(std::chrono::seconds{0}).empty()) bench::die("An idle socket was ready.");
     }
 
   private:
-    sel::selector<> bag_{"epoll"};
+    sel::selector<> bag_;
 };
+
+enum class looks { never, after_all, after_each };
 
 /// The CPU seconds of `laps` times all three verbs on every socket.
 template <class Set>
-double round_of(const sockets& idle, bool looking, long laps) {
-    const auto set = std::make_unique<Set>();
+double round_of(Set& set, const sockets& idle, looks looking, long laps) {
     const auto each = [&](auto verb) {
         for (const sel::socket& socket : idle) {
-            verb(socket.descriptor());
-            if (looking) set->look();
+            verb(socket);
+            if (looking == looks::after_each) set.look();
         }
+        if (looking == looks::after_all) set.look();
     };
     return bench::cpu_of([&] {
         for (long lap = 0; lap < laps; ++lap) {
-            each([&](int descriptor) { set->add(descriptor); });
-            each([&](int descriptor) { set->modify(descriptor); });
-            each([&](int descriptor) { set->remove(descriptor); });
+            each([&](const sel::socket& socket) { set.add(socket); });
+            each([&](const sel::socket& socket) { set.modify(socket); });
+            each([&](const sel::socket& socket) { set.remove(socket); });
         }
     });
 }
@@ -83,6 +88,7 @@ int measured(int count, char** values) {
     const long size = given.number("--sockets", 1000, "how many");
     const long laps = given.number("--laps", 5, "times all of them, in one round");
     const long rounds = given.number("--rounds", 21, "rounds of each contestant");
+    const std::string backend = given.text("--backend", "epoll", "the bag's mechanism");
     given.finish();
 
     bench::allow_descriptors(2 * size);
@@ -92,13 +98,22 @@ int measured(int count, char** values) {
         idle.push_back(std::move(one));
         idle.push_back(std::move(other));
     }
-    for (const bool looking : {false, true}) {
+    struct {
+        looks looking;
+        const char* name;
+        double budget;  // of uring
+    } const ways[] = {{looks::never, "", 0.5},
+                      {looks::after_all, ", select after all", 0.5},
+                      {looks::after_each, ", select after each", 0}};
+    raw_set raw;
+    bag_set bag{backend};
+    for (const auto& way : ways) {
         const auto result = bench::compare(
-            rounds, [&] { return round_of<raw_set>(idle, looking, laps); },
-            [&] { return round_of<bag_set>(idle, looking, laps); });
-        bench::print_ratio(std::string{"add, modify, remove"} + (looking ? ", select after each" : "") +
-                               ": CPU, bag : raw epoll",
-                           result);
+            rounds, [&] { return round_of(raw, idle, way.looking, laps); },
+            [&] { return round_of(bag, idle, way.looking, laps); });
+        bench::print_ratio(std::string{"add, modify, remove"} + way.name + ": CPU, bag" +
+                               (backend == "epoll" ? "" : " on " + backend) + " : raw epoll",
+                           result, backend == "uring" ? way.budget : 0);
     }
     return 0;
 }

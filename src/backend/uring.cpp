@@ -25,7 +25,7 @@
 namespace selectors {
 namespace {
 
-/// Requests that fit before they must be handed over: 64 KB, and 64 KB for the answers.
+/// Requests that fit before they must be handed over: 64 KB, and 128 KB for the answers.
 constexpr unsigned default_entries = 1024;
 
 class uring_backend final : public backend {
@@ -120,9 +120,14 @@ class uring_backend final : public backend {
         std::uint32_t tag;
     };
 
-    // What comes back with an answer: the tag and the slot of a poll; or, with tag 0, nobody's.
+    // What comes back with an answer: the slot of a poll and above it its tag, which is never 0.
     static constexpr std::uint64_t nobodys = 0;
     static constexpr std::uint64_t wakers = 1;
+    static constexpr std::uint64_t removal = std::uint64_t{1} << 63;  ///< of the poll in the other bits
+    static constexpr std::uint32_t last_tag = 0x7fff'ffff;
+    static constexpr std::uint64_t poll_name(std::uint32_t slot, std::uint32_t tag) noexcept {
+        return std::uint64_t{tag} << 32 | slot;
+    }
 
     void reserve(std::uint32_t slot) {
         if (slot < watches_.size()) return;
@@ -145,23 +150,25 @@ class uring_backend final : public backend {
 
     // --- requests --------------------------------------------------------------------------------
 
-    static io_uring_sqe poll_of(int descriptor, std::uint32_t events, std::uint32_t how,
-                                std::uint64_t answer) noexcept {
-        io_uring_sqe made{};
-        made.opcode = IORING_OP_POLL_ADD;
-        made.fd = descriptor;
-        made.len = how;
-        // Two 16-bit halves in the order of x86: linux/io_uring.h
-        made.poll32_events = std::endian::native == std::endian::big ? std::rotl(events, 16) : events;
-        made.user_data = answer;
-        return made;
+    /// Hands over what was written if there is no room. False if the kernel takes nothing just now.
+    template <class Filler>
+    bool write(Filler fill) noexcept {
+        if (ring_.write(fill)) return true;
+        ring_.enter(0, std::chrono::nanoseconds::zero());
+        return ring_.write(fill);
     }
 
-    /// Hands over what was written if there is no room. False if the kernel takes nothing just now.
-    bool write(const io_uring_sqe& request) noexcept {
-        if (ring_.write(request)) return true;
-        ring_.enter(0, std::chrono::nanoseconds::zero());
-        return ring_.write(request);
+    bool begin_poll(int descriptor, std::uint32_t events, std::uint32_t how,
+                    std::uint64_t answer) noexcept {
+        return write([&](io_uring_sqe& request) {
+            request.opcode = IORING_OP_POLL_ADD;
+            request.fd = descriptor;
+            request.len = how;
+            // Two 16-bit halves in the order of x86: linux/io_uring.h
+            request.poll32_events =
+                std::endian::native == std::endian::big ? std::rotl(events, 16) : events;
+            request.user_data = answer;
+        });
     }
 
     bool arm(std::uint32_t slot) noexcept {
@@ -170,11 +177,10 @@ class uring_backend final : public backend {
         // Sockets wake for priority with a set of events of which io_uring overlooks this one, alone.
         if (events & POLLPRI) events |= POLLRDBAND;
         if (w.mode == trigger::exclusive) events |= EPOLLEXCLUSIVE;
-        if (++w.tag == 0) ++w.tag;
+        w.tag = w.tag == last_tag ? 1 : w.tag + 1;
         w.fired = w.refused = false;
-        w.armed = write(poll_of(w.descriptor, events,
-                                w.mode == trigger::edge ? IORING_POLL_ADD_MULTI : 0,
-                                std::uint64_t{w.tag} << 32 | slot));
+        w.armed = begin_poll(w.descriptor, events, w.mode == trigger::edge ? IORING_POLL_ADD_MULTI : 0,
+                             poll_name(slot, w.tag));
         return w.armed;
     }
 
@@ -184,12 +190,18 @@ class uring_backend final : public backend {
         w.fired = w.refused = false;
         if (!w.armed) return;
         w.armed = false;
-        io_uring_sqe request{};
-        request.opcode = IORING_OP_ASYNC_CANCEL;
-        request.addr = std::uint64_t{w.tag} << 32 | slot;
-        request.flags = IOSQE_CQE_SKIP_SUCCESS;
-        request.user_data = nobodys;
-        if (write(request))
+        // Half as dear as a cancel; it may say EALREADY, and then a cancel follows.
+        end_poll(IORING_OP_POLL_REMOVE, poll_name(slot, w.tag), removal | poll_name(slot, w.tag));
+    }
+
+    void end_poll(std::uint8_t how, std::uint64_t which, std::uint64_t answer) noexcept {
+        const bool written = write([&](io_uring_sqe& request) {
+            request.opcode = how;
+            request.addr = which;
+            request.flags = IOSQE_CQE_SKIP_SUCCESS;
+            request.user_data = answer;
+        });
+        if (written)
             ring_.hand_over_before_close();
         else
             renewal_due_ = true;  // no memory in the kernel: a new ring has no such poll
@@ -198,17 +210,18 @@ class uring_backend final : public backend {
     /// Ends all polls: the kernel would do it by and by, some time after the ring was closed.
     void give_back_files() noexcept {
         if (epoch_ != sys::process_epoch()) return;  // the parent's
-        io_uring_sqe request{};
-        request.opcode = IORING_OP_ASYNC_CANCEL;
-        request.cancel_flags = IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY;
-        if (write(request)) ring_.enter(0, std::chrono::nanoseconds::zero());
+        write([](io_uring_sqe& request) {
+            request.opcode = IORING_OP_ASYNC_CANCEL;
+            request.cancel_flags = IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY;
+        });
+        ring_.enter(0, std::chrono::nanoseconds::zero());
     }
 
     /// False if the kernel did not take all of them.
     bool arm_listed() {
         if (renewal_due_) renew();
         if (!waker_is_watched_)
-            waker_is_watched_ = write(poll_of(waker_.descriptor(), POLLIN, IORING_POLL_ADD_MULTI, wakers));
+            waker_is_watched_ = begin_poll(waker_.descriptor(), POLLIN, IORING_POLL_ADD_MULTI, wakers);
         std::size_t done = 0;
         for (; done < listed_.size(); ++done) {
             watch& w = watches_[listed_[done]];
@@ -250,6 +263,12 @@ class uring_backend final : public backend {
             const auto tag = static_cast<std::uint32_t>(answer.user_data >> 32);
             const bool goes_on = (answer.flags & IORING_CQE_F_MORE) != 0;
             if (answer.user_data == wakers) waker_is_watched_ = goes_on;
+            if (answer.user_data & removal) {
+                // It was about to fire. Should it think better of it, it would keep the file open.
+                if (answer.res == -EALREADY)
+                    end_poll(IORING_OP_ASYNC_CANCEL, answer.user_data - removal, nobodys);
+                return;
+            }
             if (tag == 0 || watches_[slot].tag != tag || !watches_[slot].armed) return;
             watch& w = watches_[slot];
             w.armed = goes_on;
@@ -269,7 +288,8 @@ class uring_backend final : public backend {
         polled_.clear();
         for (std::size_t i = 0; i < looked_at; ++i) {
             const watch& w = watches_[fired_[i].slot];
-            polled_.push_back({is_current(fired_[i]) ? w.descriptor : -1, static_cast<short>(w.interest), 0});
+            polled_.push_back(
+                {is_current(fired_[i]) ? w.descriptor : -1, static_cast<short>(w.interest), 0});
         }
         while (!polled_.empty() && ::poll(polled_.data(), polled_.size(), 0) < 0)
             if (errno != EINTR) throw std::system_error(sys::last_error(), "poll");
@@ -309,7 +329,7 @@ class uring_backend final : public backend {
     bool renewal_due_ = false;
     bool overflowed_ = false;      ///< the kernel had to keep answers for which there was no room
     bool may_have_ended_ = false;  ///< multishot polls, for that reason; else only those of files end
-    std::vector<watch> watches_;         ///< by slot
+    std::vector<watch> watches_;   ///< by slot
     std::vector<std::uint32_t> listed_;  ///< slots to be armed with the next wait
     std::vector<fired_poll> fired_;      ///< first come, first told
     std::vector<pollfd> polled_;

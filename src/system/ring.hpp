@@ -25,7 +25,7 @@ namespace selectors::sys {
 class ring {
   public:
     /// `entries`: how many requests can be written before they must be handed over; rounded up to a power
-    /// of two. There is room for four times as many answers, and the kernel keeps what does not fit.
+    /// of two. There is room for eight times as many answers, and the kernel keeps what does not fit.
     /// Throws std::system_error: function_not_supported, operation_not_permitted (a sandbox or
     /// kernel.io_uring_disabled), too_many_files_open.
     explicit ring(unsigned entries);
@@ -36,8 +36,16 @@ class ring {
 
     /// Whether another request can be written before the next `enter`.
     bool has_room() const noexcept { return unsubmitted() < requests_.size; }
-    /// Writes a request; false if there is no room.
-    bool write(const io_uring_sqe& request) noexcept;
+    /// Lets `fill` write a request into a cleared entry; false if there is no room.
+    template <class Filler>
+    bool write(Filler fill) noexcept {
+        if (!has_room()) return false;
+        io_uring_sqe& entry = requests_.entries[requests_.written & (requests_.size - 1)];
+        entry = {};
+        fill(entry);
+        std::atomic_ref{*requests_.tail}.store(++requests_.written, std::memory_order_release);
+        return true;
+    }
 
     /// Hands over what was written. Then, if `wanted` is not zero and all of it was taken, waits until so
     /// many answers are there, for at most `timeout`; for ever if it is negative. The error is the system
@@ -45,7 +53,9 @@ class ring {
     std::error_code enter(unsigned wanted, std::chrono::nanoseconds timeout) noexcept;
 
     /// What was written is handed over at the latest when this thread closes a descriptor.
-    void hand_over_before_close() noexcept;
+    void hand_over_before_close() noexcept {
+        if (!std::exchange(before_close_, true)) await_close();
+    }
 
     /// How many answers are there.
     std::size_t answers() const noexcept {
@@ -93,11 +103,13 @@ class ring {
         std::size_t size_ = 0;
     };
 
+    void await_close() noexcept;
     unsigned unsubmitted() const noexcept {
         return requests_.written - std::atomic_ref{*requests_.head}.load(std::memory_order_acquire);
     }
 
     owned descriptor_;
+    bool before_close_ = false;
     mapping queues_;
     mapping entries_;
     struct {
