@@ -339,8 +339,9 @@ class uring_backend final : public backend {
 unsigned entries_wanted() {
     const char* text = std::getenv("SELECTORS_URING_ENTRIES");
     if (!text || !*text) return default_entries;
-    const long wanted = std::strtol(text, nullptr, 10);
-    if (wanted < 1 || wanted > 32768)
+    char* end = nullptr;
+    const long wanted = std::strtol(text, &end, 10);
+    if (*end != '\0' || wanted < 1 || wanted > 32768)
         throw std::invalid_argument("SELECTORS_URING_ENTRIES is \"" + std::string{text} +
                                     "\"; a number from 1 to 32768 is wanted");
     return static_cast<unsigned>(wanted);

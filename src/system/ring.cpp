@@ -42,28 +42,32 @@ owned set_up(unsigned entries, io_uring_params& made) {
 
 // --- before a descriptor is closed ---------------------------------------------------------------
 
-/// The rings of this thread that wait for a close; their numbers only, so that nobody has to be told when
-/// a ring goes or moves to another thread: the kernel refuses what is not, or not this thread's, ring.
-struct waiting_rings {
-    static constexpr std::size_t most = 8;
-    native_handle descriptors[most];
+/// A ring of this thread that waits for a close. Only its number is kept, so that nobody has to be told
+/// when a ring goes or moves to another thread: the kernel refuses what is no ring, or not this thread's.
+struct waiting_ring {
+    native_handle descriptor;
+    unsigned requests;  ///< if it were another number, the kernel would not go on to work for the ring
+};
+constinit thread_local struct {
+    waiting_ring rings[8];
     std::size_t count;
     unsigned epoch;
-};
-constinit thread_local waiting_rings waiting{};
+} waiting{};
 
 void hand_over_all() noexcept {
     before_close = nullptr;
     const std::size_t count = std::exchange(waiting.count, 0);
     if (waiting.epoch != process_epoch()) return;  // a child: they are the parent's
     for (std::size_t i = 0; i < count; ++i)
-        enter_ring(waiting.descriptors[i], ~0U, 0, IORING_ENTER_GETEVENTS, nullptr, 0);
+        enter_ring(waiting.rings[i].descriptor, waiting.rings[i].requests, 0, IORING_ENTER_GETEVENTS,
+                   nullptr, 0);
 }
 
 void no_longer_waits(native_handle descriptor) noexcept {
-    auto* const last = waiting.descriptors + waiting.count;
-    waiting.count = static_cast<std::size_t>(std::remove(waiting.descriptors, last, descriptor) -
-                                             waiting.descriptors);
+    auto* const last = std::remove_if(
+        waiting.rings, waiting.rings + waiting.count,
+        [descriptor](const waiting_ring& each) { return each.descriptor == descriptor; });
+    waiting.count = static_cast<std::size_t>(last - waiting.rings);
     if (waiting.count == 0) before_close = nullptr;
 }
 
@@ -103,7 +107,7 @@ ring::ring(unsigned entries) : descriptor_{invalid_handle} {
 
 std::error_code ring::enter(unsigned wanted, std::chrono::nanoseconds timeout) noexcept {
     using namespace std::chrono;
-    if (std::exchange(before_close_, false)) no_longer_waits(descriptor_.get());
+    if (std::exchange(awaits_close_, false)) no_longer_waits(descriptor_.get());
     __kernel_timespec limit{};
     io_uring_getevents_arg argument{};
     argument.sigmask_sz = _NSIG / 8;
@@ -118,11 +122,18 @@ std::error_code ring::enter(unsigned wanted, std::chrono::nanoseconds timeout) n
     return taken < 0 ? last_error() : std::error_code{};
 }
 
-void ring::await_close() noexcept {
-    if (waiting.count == waiting_rings::most) hand_over_all();
-    waiting.descriptors[waiting.count++] = descriptor_.get();
+void ring::hand_over_before_close() noexcept {
+    waiting_ring* const last = waiting.rings + waiting.count;
+    if (waiting.count > 0 && last[-1].descriptor == descriptor_.get()) {
+        last[-1].requests = unsubmitted();
+        return;
+    }
+    if (awaits_close_) no_longer_waits(descriptor_.get());
+    if (waiting.count == std::size(waiting.rings)) hand_over_all();
+    waiting.rings[waiting.count++] = {descriptor_.get(), unsubmitted()};
     waiting.epoch = process_epoch();
     before_close = hand_over_all;
+    awaits_close_ = true;
 }
 
 }  // namespace selectors::sys

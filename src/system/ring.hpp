@@ -53,9 +53,7 @@ class ring {
     std::error_code enter(unsigned wanted, std::chrono::nanoseconds timeout) noexcept;
 
     /// What was written is handed over at the latest when this thread closes a descriptor.
-    void hand_over_before_close() noexcept {
-        if (!std::exchange(before_close_, true)) await_close();
-    }
+    void hand_over_before_close() noexcept;
 
     /// How many answers are there.
     std::size_t answers() const noexcept {
@@ -103,13 +101,12 @@ class ring {
         std::size_t size_ = 0;
     };
 
-    void await_close() noexcept;
     unsigned unsubmitted() const noexcept {
         return requests_.written - std::atomic_ref{*requests_.head}.load(std::memory_order_acquire);
     }
 
     owned descriptor_;
-    bool before_close_ = false;
+    bool awaits_close_ = false;
     mapping queues_;
     mapping entries_;
     struct {

@@ -1,0 +1,102 @@
+// What only io_uring can do wrong: a ring that is too small for everything.
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <selectors/selectors.hpp>
+
+namespace selectors {
+namespace {
+
+using namespace std::chrono_literals;
+
+bool available() {
+    for (const backend_info& each : backends())
+        if (std::string{each.name} == "uring") return each.available;
+    return false;
+}
+
+class ring_of : public ::testing::Test {
+  protected:
+    void SetUp() override {
+        if (!available()) GTEST_SKIP() << "io_uring is not here";
+    }
+    void TearDown() override { ::unsetenv("SELECTORS_URING_ENTRIES"); }
+
+    static selector<int> bag_with(const char* entries) {
+        ::setenv("SELECTORS_URING_ENTRIES", entries, 1);
+        return selector<int>{"uring"};
+    }
+};
+
+/// As many as a process may have here, at most 10,000.
+std::vector<socket> many_sockets() {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+    const auto count = std::min<rlim_t>(10'000, limit.rlim_max - 100) / 2;
+    std::vector<socket> made;
+    for (rlim_t i = 0; i < count; ++i) {
+        auto [one, other] = socket::pair(nonblocking);
+        made.push_back(std::move(one));
+        made.push_back(std::move(other));
+    }
+    return made;
+}
+
+// TRAPS 14: libuv#3991.
+TEST_F(ring_of, four_entries_loses_nothing_of_ten_thousand_sockets) {
+    auto bag = bag_with("4");
+    const auto sockets = many_sockets();
+    ::testing::Test::RecordProperty("sockets", static_cast<int>(sockets.size()));
+    for (std::size_t i = 0; i < sockets.size(); ++i)
+        bag.add(sockets[i], event::read, static_cast<int>(i));
+    EXPECT_TRUE(bag.select(0s).empty());
+    for (int lap = 0; lap < 3; ++lap) {
+        for (const socket& each : sockets) ASSERT_TRUE(each.send("x"));  // all of them, at once
+        std::vector<int> told(sockets.size());
+        std::size_t sum = 0;
+        for (std::size_t rounds = 0; sum < sockets.size() && rounds < sockets.size(); ++rounds)
+            for (auto [key, events] : bag.select(1s)) {
+                EXPECT_EQ(events, event::read);
+                ++told[static_cast<std::size_t>(key.data)];
+                ++sum;
+                char room[8];
+                ASSERT_TRUE(key.socket().recv(mutable_buffer{room, sizeof room}));
+            }
+        EXPECT_EQ(sum, sockets.size());
+        for (std::size_t i = 0; i < told.size(); ++i) ASSERT_EQ(told[i], 1) << "socket " << i;
+        EXPECT_TRUE(bag.select(1ms).empty());
+    }
+}
+
+TEST_F(ring_of, one_entry_is_enough) {
+    auto bag = bag_with("1");
+    auto [a, b] = socket::pair(nonblocking);
+    bag.add(a, event::read, 7);
+    bag.wake();
+    EXPECT_TRUE(bag.select().empty());
+    ASSERT_TRUE(b.send("x"));
+    int seen = 0;
+    for (auto [key, events] : bag.select(1s)) seen = key.data;
+    EXPECT_EQ(seen, 7);
+}
+
+TEST_F(ring_of, what_is_no_number_is_refused_with_a_sentence) {
+    for (const char* wrong : {"0", "-4", "many", "4x", "1000000"}) try {
+            bag_with(wrong);
+            ADD_FAILURE() << wrong << " was taken";
+        } catch (const std::invalid_argument& refused) {
+            EXPECT_EQ(std::string{refused.what()}, "SELECTORS_URING_ENTRIES is \"" +
+                                                       std::string{wrong} +
+                                                       "\"; a number from 1 to 32768 is wanted");
+        }
+}
+
+}  // namespace
+}  // namespace selectors
