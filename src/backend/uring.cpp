@@ -67,8 +67,9 @@ class uring_backend final : public backend {
 
     std::size_t wait(std::span<notice> room, std::chrono::nanoseconds timeout) override {
         using std::chrono::nanoseconds;
+        rung_ = false;
         const bool all_armed = arm_listed();
-        const bool sleep = all_armed && fired_.empty() && timeout != nanoseconds::zero();
+        const bool sleep = all_armed && !rung_ && fired_.empty() && timeout != nanoseconds::zero();
         const std::error_code outcome = ring_.enter(sleep ? 1 : 0, timeout);
         if (outcome == std::errc::file_exists || ring_.has_lost_answers()) {
             renew();  // the bag has moved to this thread, or the kernel had no memory for an answer
@@ -262,7 +263,10 @@ class uring_backend final : public backend {
             const auto slot = static_cast<std::uint32_t>(answer.user_data);
             const auto tag = static_cast<std::uint32_t>(answer.user_data >> 32);
             const bool goes_on = (answer.flags & IORING_CQE_F_MORE) != 0;
-            if (answer.user_data == wakers) waker_is_watched_ = goes_on;
+            if (answer.user_data == wakers) {
+                waker_is_watched_ = goes_on;
+                rung_ = true;
+            }
             if (answer.user_data & removal) {
                 // It was about to fire. Should it think better of it, it would keep the file open.
                 if (answer.res == -EALREADY)
@@ -326,6 +330,7 @@ class uring_backend final : public backend {
     sys::ring ring_;
     unsigned epoch_ = sys::process_epoch();  ///< in which the two were made
     bool waker_is_watched_ = false;
+    bool rung_ = false;  ///< the waker, since the wait began
     bool renewal_due_ = false;
     bool overflowed_ = false;      ///< the kernel had to keep answers for which there was no room
     bool may_have_ended_ = false;  ///< multishot polls, for that reason; else only those of files end

@@ -36,11 +36,15 @@ CALLS = {
 REFUSED = {"epoll": {"epoll_pwait2": ["ENOSYS", "EPERM"]}}
 # Asks to try again, and is not worth a word to anybody.
 SILENT = ["EINTR", "EBUSY"]
+# Only what is done to this file, where others use the same call.
+PATHS = {"mmap": "anon_inode:[io_uring]"}
 MOST_USES = 14
 
 
 def run(call, error, when):
-    command = ["strace", "-f", "-o", "/dev/null", "-e", f"inject={call}:error={error}:when={when}", PROBE, BACKEND]
+    path = ["-P", PATHS[call]] if call in PATHS else []
+    fault = f"inject={call}:error={error}:when={when}"
+    command = ["strace", "-f", "-o", "/dev/null", *path, "-e", fault, PROBE, BACKEND]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
