@@ -132,7 +132,8 @@ SELECTORS_API std::span<const backend_info> backends();
 /// std::system_error if the system refuses it (no descriptor left).
 SELECTORS_API backend_handle open_backend(std::string_view name);
 
-/// What SELECTORS_BACKEND names; without it the best there is. Throws as the other does.
+/// What SELECTORS_BACKEND names; without it, or if the system refuses that mechanism altogether, the best
+/// there is. Throws as the other does.
 SELECTORS_API backend_handle open_backend();
 
 }  // namespace selectors

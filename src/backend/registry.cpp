@@ -45,6 +45,13 @@ std::string known_names() {
     return names;
 }
 
+/// A mechanism that is not there, by the kernel's age or a sandbox's will. That nothing is left just now
+/// (descriptors, memory) says nothing of the mechanism.
+bool is_refusal(const std::system_error& failed) noexcept {
+    return failed.code() == std::errc::function_not_supported ||
+           failed.code() == errc::permission_denied;
+}
+
 /// Opened once to see: a sandbox may refuse what the kernel has.
 std::array<backend_info, mechanism_count> look() {
     std::array<backend_info, mechanism_count> seen{};
@@ -53,9 +60,7 @@ std::array<backend_info, mechanism_count> look() {
         try {
             mechanisms[i].make();
         } catch (const std::system_error& refused) {
-            // That nothing is left just now says nothing of the mechanism.
-            if (refused.code() == errc::too_many_descriptors || refused.code() == errc::out_of_memory)
-                continue;
+            if (!is_refusal(refused)) continue;
             static std::array<std::string, mechanism_count> reasons;
             reasons[i] = std::string{"the system refuses it: "} + refused.what();
             seen[i].available = false;
@@ -63,11 +68,12 @@ std::array<backend_info, mechanism_count> look() {
         }
     }
     const char* asked = named_by_environment();
+    backend_info* best = nullptr;
     for (backend_info& each : seen) {
-        if (asked ? std::string_view{each.name} != asked : !each.available) continue;
-        each.chosen = true;
-        break;
+        if (!each.available) continue;
+        if (!best || (asked && std::string_view{each.name} == asked)) best = &each;
     }
+    if (best) best->chosen = true;
     return seen;
 }
 
@@ -93,6 +99,8 @@ backend_handle open_backend() {
             return open_backend(asked);
         } catch (const std::invalid_argument& unknown) {
             throw std::invalid_argument(std::string{"SELECTORS_BACKEND: "} + unknown.what());
+        } catch (const std::system_error& refused) {
+            if (!is_refusal(refused)) throw;  // else the default goes on without it
         }
     }
     for (const mechanism& each : mechanisms) {
@@ -100,8 +108,7 @@ backend_handle open_backend() {
         try {
             return each.make();
         } catch (const std::system_error& refused) {
-            // Only a mechanism that is not there is passed over; no descriptors left is no reason.
-            if (last || refused.code() != std::errc::function_not_supported) throw;
+            if (last || !is_refusal(refused)) throw;
         }
     }
     std::abort();  // the loop returns or throws

@@ -69,7 +69,8 @@ class uring_backend final : public backend {
         using std::chrono::nanoseconds;
         rung_ = false;
         const bool all_armed = arm_listed();
-        const bool sleep = all_armed && !rung_ && fired_.empty() && timeout != nanoseconds::zero();
+        const bool sleep = all_armed && !rung_ && !renewal_due_ && fired_.empty() &&
+                           timeout != nanoseconds::zero();
         const std::error_code outcome = ring_.enter(sleep ? 1 : 0, timeout);
         if (outcome == std::errc::file_exists || ring_.has_lost_answers()) {
             renew();  // the bag has moved to this thread, or the kernel had no memory for an answer
@@ -276,6 +277,10 @@ class uring_backend final : public backend {
             if (tag == 0 || watches_[slot].tag != tag || !watches_[slot].armed) return;
             watch& w = watches_[slot];
             w.armed = goes_on;
+            if (answer.res == -ECANCELED) {  // Linux 5.19: when the thread ends that asked for it
+                renewal_due_ = true;
+                return;
+            }
             if (answer.res == -EBADF && !w.changed) return;  // closed in the bag: nobody hears of it
             if (answer.res == -EINVAL) return;  // a file that is never ready for this, nor will be
             w.changed = false;

@@ -33,9 +33,16 @@ using clock = std::chrono::steady_clock;
 
 class conformance_case : public ::testing::Test {
   public:
-    void on(const char* backend) { backend_ = backend; }
+    void on(const backend_info& mechanism) {
+        backend_ = mechanism.name;
+        if (!mechanism.available) not_here_ = mechanism.reason;
+    }
 
   protected:
+    void SetUp() override {
+        if (!not_here_.empty()) GTEST_SKIP() << "not here: " << not_here_;
+    }
+
     /// "epoll", "poll", "select": for what only one of them can or cannot do.
     std::string backend() const { return backend_; }
     bool backend_is(std::string_view name) const { return backend_ == name; }
@@ -53,6 +60,7 @@ class conformance_case : public ::testing::Test {
 
   private:
     std::string backend_;
+    std::string not_here_;
     std::shared_ptr<calls> calls_ = std::make_shared<calls>();
 };
 

@@ -39,7 +39,7 @@ int main(int argc, char** argv) {
             ::testing::RegisterTest((std::string{"conformance."} + mechanism.name).c_str(), each.name,
                                     nullptr, nullptr, each.file, each.line, [mechanism, each] {
                                         conformance_case* made = each.make();
-                                        made->on(mechanism.name);
+                                        made->on(mechanism);
                                         return made;
                                     });
     return RUN_ALL_TESTS();

@@ -54,6 +54,11 @@ def strace_works():
     return subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, check=False).returncode == 0
 
 
+opens = subprocess.run([PROBE, BACKEND], capture_output=True, text=True, timeout=60, check=False)
+if "forbidden by a sandbox" in opens.stdout:
+    sys.exit(print(opens.stdout) or 77)
+
+
 @unittest.skipUnless(strace_works(), "strace is missing, or may not trace here")
 class Faults(unittest.TestCase):
     def survives(self, call, error, when):

@@ -23,7 +23,7 @@ import time
 import unittest
 
 PATIENCE = 15.0  # seconds until a test gives up; far more than anything here takes
-BACKENDS = ("epoll", "poll", "select")
+BACKENDS = ("epoll", "uring", "poll", "select")
 if not {"SELECTORS_EXAMPLES", "SELECTORS_PROGRAM"} <= os.environ.keys():
     sys.exit("SELECTORS_EXAMPLES and SELECTORS_PROGRAM must say where the programs are; ctest does that.")
 EXAMPLES = os.environ["SELECTORS_EXAMPLES"]
