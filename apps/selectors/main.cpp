@@ -57,7 +57,7 @@ void add_serve(CLI::App& program, int& code) {
         ->capture_default_str();
     serve
         ->add_option("--backend", options.backend,
-                     "epoll, poll or select; the best of this machine unless given")
+                     "As `selectors backends` lists them; the best of this machine unless given")
         ->type_name("NAME");
     serve
         ->add_option("--max-connections", options.max_connections,
@@ -79,6 +79,14 @@ void add_talk(CLI::App& program, int& code) {
         ->type_name("ADDR")
         ->required();
     talk->callback([&code] { code = app::talk(address); });
+}
+
+void add_backends(CLI::App& program, int& code) {
+    static bool verbose = false;
+    CLI::App* backends =
+        program.add_subcommand("backends", "List what this machine can wait with, and which is chosen");
+    backends->add_flag("--verbose", verbose, "Triggers, priority, precision of time and limits, too");
+    backends->callback([&code] { code = app::list_backends(verbose); });
 }
 
 /// What to do about it, where the reason alone does not say.
@@ -114,8 +122,7 @@ int main(int argc, char** argv) {
                                               std::to_string(SELECTORS_VERSION_PATCH));
     add_serve(program, code);
     add_talk(program, code);
-    program.add_subcommand("backends", "List what this machine can wait with, and which is chosen")
-        ->callback([&code] { code = app::list_backends(); });
+    add_backends(program, code);
 
     try {
         program.parse(argc, argv);

@@ -26,6 +26,10 @@ constexpr auto drain_tick = 50ms;
 
 sel::selector<std::unique_ptr<peer>> make_bag(const std::string& backend) {
     if (backend.empty()) return {};
+    for (const sel::backend_info& each : sel::backends())
+        if (backend == each.name && !each.available)
+            throw std::runtime_error("the backend " + backend + " is not here: " + each.reason +
+                                     "; choose another with --backend");
     return sel::selector<std::unique_ptr<peer>>{backend};
 }
 

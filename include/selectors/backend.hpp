@@ -122,7 +122,10 @@ struct backend_info {
     const char* name;
     bool available;
     bool chosen;         ///< what a bag uses that names none
-    const char* reason;  ///< one line: why it is chosen, or what it is good for, or why it is not there
+    const char* reason;  ///< one line: what it is good for, or why it is not there
+    const char* limit;   ///< one line: how many descriptors it takes, and what sets that
+    std::chrono::nanoseconds precision;  ///< of a timeout, which is rounded up to it
+    bool priority;                       ///< whether it can report event::priority
 };
 
 /// Every mechanism of this library on this machine, the preferred first. Valid for ever.

@@ -9,25 +9,34 @@
 namespace selectors {
 namespace {
 
+using std::chrono::nanoseconds;
+
 struct mechanism {
     const char* name;
     backend_handle (*make)();
     const char* good_for;
+    const char* limit;
+    nanoseconds precision;
+    bool priority;
 };
 
 /// The preferred first. cmake/platform.cmake decides which there are.
 constexpr mechanism mechanisms[] = {
 #if defined(SELECTORS_HAS_EPOLL)
-    {"epoll", make_epoll, "any number of descriptors at the cost of the ready ones"},
+    {"epoll", make_epoll, "any number of descriptors at the cost of the ready ones",
+     "as many as fs.epoll.max_user_watches allows a user", nanoseconds{1}, true},
 #endif
 #if defined(SELECTORS_HAS_URING)
-    {"uring", make_uring, "io_uring: changes are batched, a thousand of them are one system call"},
+    {"uring", make_uring, "io_uring: changes are batched, a thousand of them are one system call",
+     "as many as there is kernel memory for", nanoseconds{1}, true},
 #endif
 #if defined(SELECTORS_HAS_POLL)
-    {"poll", make_poll, "portable; every wait costs as much as there are descriptors"},
+    {"poll", make_poll, "portable; every wait costs as much as there are descriptors",
+     "as many as a process may open (RLIMIT_NOFILE)", nanoseconds{1}, true},
 #endif
 #if defined(SELECTORS_HAS_SELECT)
-    {"select", make_select, "portable; every wait costs as much as the highest descriptor"},
+    {"select", make_select, "portable; every wait costs as much as the highest descriptor",
+     "as many as a process may open (RLIMIT_NOFILE); FD_SETSIZE does not matter", nanoseconds{1}, true},
 #endif
 };
 
@@ -56,7 +65,8 @@ bool is_refusal(const std::system_error& failed) noexcept {
 std::array<backend_info, mechanism_count> look() {
     std::array<backend_info, mechanism_count> seen{};
     for (std::size_t i = 0; i < mechanism_count; ++i) {
-        seen[i] = {mechanisms[i].name, true, false, mechanisms[i].good_for};
+        const mechanism& m = mechanisms[i];
+        seen[i] = {m.name, true, false, m.good_for, m.limit, m.precision, m.priority};
         try {
             mechanisms[i].make();
         } catch (const std::system_error& refused) {

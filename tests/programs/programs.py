@@ -10,6 +10,7 @@ The environment says where the programs are: SELECTORS_EXAMPLES (a directory), S
 import contextlib
 import os
 import pty
+import re
 import resource
 import select
 import shutil
@@ -23,12 +24,19 @@ import time
 import unittest
 
 PATIENCE = 15.0  # seconds until a test gives up; far more than anything here takes
-BACKENDS = ("epoll", "uring", "poll", "select")
+ALL_BACKENDS = ("epoll", "uring", "poll", "select")
 if not {"SELECTORS_EXAMPLES", "SELECTORS_PROGRAM"} <= os.environ.keys():
     sys.exit("SELECTORS_EXAMPLES and SELECTORS_PROGRAM must say where the programs are; ctest does that.")
 EXAMPLES = os.environ["SELECTORS_EXAMPLES"]
 PROGRAM = os.environ["SELECTORS_PROGRAM"]
+BATCHES = os.environ.get("SELECTORS_BATCHES", "")
+WITHOUT_URING = os.environ.get("SELECTORS_WITHOUT_URING", "")
 SANITIZED = os.environ.get("SELECTORS_SANITIZE", "")
+
+# A sandbox may refuse one: it is then listed as "not here".
+listed = subprocess.run([PROGRAM, "backends"], capture_output=True, text=True, timeout=60, check=True,
+                        env={key: value for key, value in os.environ.items() if key != "SELECTORS_BACKEND"}).stdout
+BACKENDS = tuple(each for each in ALL_BACKENDS if not re.search(rf"(?m)^..{each} +not here", listed))
 
 # A thousand connections have two ends here; the servers inherit the limit.
 _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

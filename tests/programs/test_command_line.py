@@ -5,7 +5,7 @@ import socket
 import tempfile
 import unittest
 
-from programs import BACKENDS, PROGRAM, Program, free_port, run
+from programs import ALL_BACKENDS, BACKENDS, WITHOUT_URING, PROGRAM, Program, free_port, run
 
 
 class CommandLine(unittest.TestCase):
@@ -34,6 +34,25 @@ class CommandLine(unittest.TestCase):
             self.assertRegex(shown.stdout, rf"(?m)^\* {backend} ")
             self.assertIn(f"{backend} is chosen, for SELECTORS_BACKEND names it", shown.stdout)
 
+    def test_backends_tells_what_each_offers(self):
+        shown = run(PROGRAM, "backends", "--verbose", env={})
+        self.assertEqual(shown.returncode, 0)
+        epoll = shown.stdout.split("* epoll")[1].split("\n  poll")[0]
+        for line in ("triggers     level, oneshot, edge, exclusive\n", "priority     yes\n",
+                     "time         nanoseconds, rounded up\n", "descriptors  as many as fs.epoll.max_user_watches"):
+            self.assertIn(line, epoll)
+
+    def test_a_backend_that_the_system_refuses(self):
+        if not WITHOUT_URING:
+            self.skipTest("there is nothing here that forbids io_uring")
+        shown = run(WITHOUT_URING, PROGRAM, "backends", env={"SELECTORS_BACKEND": "uring"})
+        self.assertEqual(shown.returncode, 0)
+        self.assertRegex(shown.stdout, r"(?m)^  uring +not here: .*forbidden by a sandbox")
+        self.assertIn("epoll is chosen, for the system refuses what SELECTORS_BACKEND names", shown.stdout)
+        ended = run(WITHOUT_URING, PROGRAM, "serve", "echo", "--backend", "uring")
+        self.assertEqual(ended.returncode, 2)
+        self.assertRegex(ended.stderr, r"^selectors: [^\n]*uring is not here[^\n]*--backend\n$")
+
     def refused(self, *arguments, says, **options):
         ended = run(PROGRAM, *arguments, **options)
         self.assertEqual(ended.returncode, 2, ended)
@@ -53,9 +72,9 @@ class CommandLine(unittest.TestCase):
         self.refused("talk", says=["address is required", "--help"])
 
     def test_wrong_backends(self):
-        self.refused("serve", "echo", "--backend", "kevent", says=['"kevent"', "epoll, poll, select"])
+        self.refused("serve", "echo", "--backend", "kevent", says=['"kevent"', ", ".join(ALL_BACKENDS)])
         self.refused("serve", "echo", env={"SELECTORS_BACKEND": "kevent"},
-                     says=["SELECTORS_BACKEND", '"kevent"', "epoll, poll, select"])
+                     says=["SELECTORS_BACKEND", '"kevent"', ", ".join(ALL_BACKENDS)])
         self.refused("backends", env={"SELECTORS_BACKEND": "kevent"}, says=['"kevent"'])
 
     def test_wrong_numbers(self):

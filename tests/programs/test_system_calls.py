@@ -2,10 +2,13 @@
 
 import os
 import re
+import shutil
+import subprocess
+import tempfile
 import time
 import unittest
 
-from programs import BACKENDS, PROGRAM, SANITIZED, Client, Program, Strace, example
+from programs import BACKENDS, BATCHES, PROGRAM, SANITIZED, Client, Program, Strace, example
 
 MESSAGES = 500
 
@@ -57,6 +60,23 @@ class SteadyState(unittest.TestCase):
     def test_the_program(self):
         self.echo_costs_one_recv_and_one_send(
             PROGRAM, "serve", "echo", "--listen", "127.0.0.1:0", "--idle-timeout", "1h")
+
+
+class Batches(unittest.TestCase):
+    """Changes between two selects: io_uring is told of all of them at once."""
+
+    def calls(self, *arguments):
+        with tempfile.NamedTemporaryFile("r") as summary:
+            command = ["strace", "-f", "-c", "-o", summary.name, BATCHES, *map(str, arguments)]
+            ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual(ended.returncode, 0, ended)
+            return sum(counts(summary.read()).values())
+
+    @unittest.skipUnless("uring" in BACKENDS and shutil.which("strace"), "needs io_uring and strace")
+    def test_a_thousand_adds_and_a_thousand_removes_are_four_system_calls(self):
+        none, adds, both = (self.calls("uring", 1000, *changes) for changes in ((0, 0), (1000, 0), (1000, 1000)))
+        print(f"  1,000 adds: {adds - none} more; 1,000 adds and 1,000 removes: {both - none} more", flush=True)
+        self.assertLessEqual(both - none, 4)
 
 
 class FailingAccept(unittest.TestCase):

@@ -1,0 +1,36 @@
+// programs/batches - changes a bag many times between two selects, for strace to count.
+//
+//     batches BACKEND SOCKETS ADDS REMOVES
+//
+// SOCKETS are put in beforehand. Between two selects the first REMOVES of those are taken out and
+// ADDS of as many others put in; with 0 and 0 the rest is the same, so the difference is what they cost.
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+#include <vector>
+
+#include <selectors/selectors.hpp>
+
+int main(int argc, char** argv) {
+    if (argc != 5) {
+        std::fputs("batches BACKEND SOCKETS ADDS REMOVES\n", stderr);
+        return 2;
+    }
+    const auto number = [&](int at) { return static_cast<std::size_t>(std::atol(argv[at])); };
+    std::vector<selectors::socket> old, fresh;
+    for (std::size_t i = 0; i < number(2); ++i) {
+        auto [one, other] = selectors::socket::pair(selectors::nonblocking);
+        old.push_back(std::move(one));
+        fresh.push_back(std::move(other));
+    }
+    selectors::selector<> bag{argv[1]};
+    for (const selectors::socket& each : old) bag.add(each, selectors::event::read);
+    if (!bag.select(std::chrono::seconds{0}).empty()) return 1;
+
+    for (std::size_t i = 0; i < number(3); ++i) bag.add(fresh[i], selectors::event::read);
+    for (std::size_t i = 0; i < number(4); ++i) bag.remove(old[i]);
+
+    if (!bag.select(std::chrono::seconds{0}).empty()) return 1;
+    return 0;
+}
