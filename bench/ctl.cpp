@@ -102,16 +102,16 @@ int measured(int count, char** values) {
         looks looking;
         const char* name;
         double budget;  // of uring
-    } const ways[] = {{looks::never, "", 0.5},
-                      {looks::after_all, ", select after all", 0.5},
-                      {looks::after_each, ", select after each", 0}};
+    } const ways[] = {{looks::never, "no select", 0.5},
+                      {looks::after_all, "a select after all", 0.5},
+                      {looks::after_each, "a select after each", 0}};
     raw_set raw;
     bag_set bag{backend};
     for (const auto& way : ways) {
         const auto result = bench::compare(
             rounds, [&] { return round_of(raw, idle, way.looking, laps); },
             [&] { return round_of(bag, idle, way.looking, laps); });
-        bench::print_ratio(std::string{"add, modify, remove"} + way.name + ": CPU, bag" +
+        bench::print_ratio(std::string{"add, modify, remove, "} + way.name + ": CPU, bag" +
                                (backend == "epoll" ? "" : " on " + backend) + " : raw epoll",
                            result, backend == "uring" ? way.budget : 0);
     }
