@@ -48,7 +48,7 @@ class epoll_backend final : public backend {
 
     admission add(const registration& wanted) override {
         // Our own are nobody's: they may have the number of a key that was closed in the bag.
-        if (wanted.descriptor == set_.get() || wanted.descriptor == waker_.descriptor())
+        if (wanted.descriptor == set_.get() || waker_.owns(wanted.descriptor))
             throw refusal(make_error_code(std::errc::bad_file_descriptor), wanted.descriptor);
         if (control(EPOLL_CTL_ADD, wanted) == 0) return admission::watched;
         if (errno == EPERM) return admission::always_ready;  // no poll method: epoll_ctl(2)

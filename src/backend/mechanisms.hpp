@@ -9,6 +9,7 @@
 namespace selectors {
 
 backend_handle make_epoll();
+backend_handle make_kqueue();
 backend_handle make_poll();
 backend_handle make_uring();
 backend_handle make_select();

@@ -129,11 +129,9 @@ class poll_backend final : public backend {
     }
 
     int call(std::chrono::nanoseconds timeout) {
-        using namespace std::chrono;
-        if (timeout < nanoseconds::zero())
-            return ::ppoll(polled_.data(), polled_.size(), nullptr, nullptr);
         const timespec precise = to_timespec(timeout);
-        return ::ppoll(polled_.data(), polled_.size(), &precise, nullptr);
+        return sys::poll(polled_.data(), polled_.size(),
+                         timeout < std::chrono::nanoseconds::zero() ? nullptr : &precise);
     }
 
     sys::waker waker_;

@@ -20,6 +20,18 @@ struct mechanism {
     bool priority;
 };
 
+#if defined(__APPLE__)
+constexpr nanoseconds poll_precision = std::chrono::milliseconds{1};  // it has no ppoll
+#else
+[[maybe_unused]] constexpr nanoseconds poll_precision{1};
+#endif
+
+#if defined(__FreeBSD__) || defined(__NetBSD__)
+constexpr bool kqueue_has_priority = false;  // there is no filter for it
+#else
+[[maybe_unused]] constexpr bool kqueue_has_priority = true;
+#endif
+
 /// The preferred first. cmake/platform.cmake decides which there are.
 constexpr mechanism mechanisms[] = {
 #if defined(SELECTORS_HAS_EPOLL)
@@ -30,9 +42,13 @@ constexpr mechanism mechanisms[] = {
     {"uring", make_uring, "io_uring: changes are batched, a thousand of them are one system call",
      "as many as there is kernel memory for", nanoseconds{1}, true},
 #endif
+#if defined(SELECTORS_HAS_KQUEUE)
+    {"kqueue", make_kqueue, "any number of descriptors at the cost of the ready ones",
+     "as many as there is kernel memory for", nanoseconds{1}, kqueue_has_priority},
+#endif
 #if defined(SELECTORS_HAS_POLL)
     {"poll", make_poll, "portable; every wait costs as much as there are descriptors",
-     "as many as a process may open (RLIMIT_NOFILE)", nanoseconds{1}, true},
+     "as many as a process may open (RLIMIT_NOFILE)", poll_precision, true},
 #endif
 #if defined(SELECTORS_HAS_SELECT)
     {"select", make_select, "portable; every wait costs as much as the highest descriptor",

@@ -1,5 +1,6 @@
 #include <cerrno>
 
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -39,21 +40,25 @@ result<native_handle> accept(native_handle descriptor, sockaddr* peer, std::size
     return got;
 }
 
-waker::waker() : eventfd_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)} {
-    if (eventfd_.get() < 0) throw std::system_error(last_error(), "eventfd");
+int poll(pollfd* first, std::size_t count, const timespec* timeout) noexcept {
+    return ::ppoll(first, count, timeout, nullptr);
+}
+
+waker::waker() : readable_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)}, writable_{invalid_handle} {
+    if (readable_.get() < 0) throw std::system_error(last_error(), "eventfd");
 }
 
 void waker::ring() noexcept {
     const int saved = errno;
     const eventfd_t one = 1;
     // Fails only when 2^64-2 rings are waiting, and then it is readable anyway.
-    [[maybe_unused]] const auto written = ::write(eventfd_.get(), &one, sizeof one);
+    [[maybe_unused]] const auto written = ::write(readable_.get(), &one, sizeof one);
     errno = saved;
 }
 
 void waker::drain() noexcept {
     eventfd_t rings;
-    [[maybe_unused]] const auto read = ::read(eventfd_.get(), &rings, sizeof rings);
+    [[maybe_unused]] const auto read = ::read(readable_.get(), &rings, sizeof rings);
 }
 
 }  // namespace selectors::sys

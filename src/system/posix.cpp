@@ -78,6 +78,15 @@ bool is_file(native_handle descriptor) noexcept {
     return ::fstat(descriptor, &status) == 0 && (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode));
 }
 
+file_kind kind_of(native_handle descriptor) noexcept {
+    struct stat status{};
+    if (::fstat(descriptor, &status) < 0) return file_kind::other;
+    if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) || S_ISBLK(status.st_mode))
+        return file_kind::storage;
+    if (S_ISSOCK(status.st_mode)) return file_kind::socket;
+    return S_ISCHR(status.st_mode) && !::isatty(descriptor) ? file_kind::device : file_kind::other;
+}
+
 result<bool> is_nonblocking(native_handle descriptor) noexcept {
     const int flags = ::fcntl(descriptor, F_GETFL);
     if (flags < 0) return failure();

@@ -1,13 +1,14 @@
 // system/system.hpp - every call on sockets, clocks and wakers that this library makes.
 //
 // Thin: one function a call, the error as a result, interrupted calls begun again. posix.cpp has what
-// every Unix has; linux.cpp what differs there. Nothing above includes an operating system header
-// for sockets but to name constants.
+// every Unix has; linux.cpp and bsd.cpp what differs there. Nothing above includes an operating system
+// header for sockets but to name constants.
 #pragma once
 
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,7 +18,9 @@
 
 struct iovec;
 struct msghdr;
+struct pollfd;
 struct sockaddr;
+struct timespec;
 
 namespace selectors::sys {
 
@@ -48,10 +51,21 @@ class owned {
         if (descriptor_ != invalid_handle) close(descriptor_);
     }
     native_handle get() const noexcept { return descriptor_; }
+    /// Lets go of it without closing.
+    native_handle release() noexcept { return std::exchange(descriptor_, invalid_handle); }
 
   private:
     native_handle descriptor_;
 };
+
+/// What is behind a descriptor, as far as waiting for it differs.
+enum class file_kind : std::uint8_t {
+    storage,  ///< a regular file, a directory, a disk: always ready
+    device,   ///< a character device that is no terminal
+    socket,
+    other,  ///< a pipe, a terminal, whatever else; or closed
+};
+file_kind kind_of(native_handle descriptor) noexcept;
 
 result<bool> is_nonblocking(native_handle descriptor) noexcept;
 result<void> set_nonblocking(native_handle descriptor, bool on) noexcept;
@@ -108,6 +122,10 @@ inline std::chrono::steady_clock::time_point now() noexcept {
     return std::chrono::steady_clock::now();
 }
 
+/// ppoll(2) without a signal mask. Where there is none it counts in milliseconds, rounded up, and may
+/// return early from a wait of weeks.
+int poll(pollfd* first, std::size_t count, const timespec* timeout) noexcept;
+
 // --- processes -----------------------------------------------------------------------------------
 
 namespace detail {
@@ -122,20 +140,25 @@ inline unsigned process_epoch() noexcept {
 
 // --- wakers --------------------------------------------------------------------------------------
 
-/// Something that becomes readable when anybody rings: an eventfd.
+/// Something that becomes readable when anybody rings: an eventfd, or a pipe.
 class waker {
   public:
     /// Throws std::system_error if there is no descriptor left.
     waker();
 
-    native_handle descriptor() const noexcept { return eventfd_.get(); }
+    /// The one to wait for.
+    native_handle descriptor() const noexcept { return readable_.get(); }
+    bool owns(native_handle descriptor) const noexcept {
+        return descriptor == readable_.get() || descriptor == writable_.get();
+    }
     /// Any thread, any signal handler; never blocks, keeps errno.
     void ring() noexcept;
     /// Makes it unreadable again.
     void drain() noexcept;
 
   private:
-    owned eventfd_;
+    owned readable_;
+    owned writable_;  ///< the pipe's other end; an eventfd has none
 };
 
 }  // namespace selectors::sys

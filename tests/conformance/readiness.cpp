@@ -275,10 +275,12 @@ CASE(other_kinds_of_descriptors_work) {
     EXPECT_EQ(reported(bag.select(1s)).count(fifo.descriptor()), 1U);
 }
 
-// tokio#4549: Linux reports a hang-up for a TCP socket that was never connected.
+// tokio#4549: Linux reports a hang-up for a TCP socket that was never connected. kqueue's filters look at
+// what was shut down, and nothing was.
 CASE(a_socket_before_listen_or_connect_is_as_the_kernel_has_it) {
     const socket fresh = socket::tcp();
-    EXPECT_EQ(asked_once(backend(), fresh, event::read), event::read | event::hangup);
+    EXPECT_EQ(asked_once(backend(), fresh, event::read),
+              backend_is("kqueue") ? event::none : event::read | event::hangup);
     EXPECT_EQ(asked_once(backend(), fresh, event::none), event::none);
 }
 
