@@ -27,16 +27,10 @@ struct filter {
 constexpr filter filters[] = {
     {event::read, EVFILT_READ, 0},
     {event::write, EVFILT_WRITE, 0},
-#if defined(EVFILT_EXCEPT) && defined(NOTE_OOB)
+#if defined(EVFILT_EXCEPT) && defined(NOTE_OOB)  // FreeBSD and NetBSD have no filter for priority data
     {event::priority, EVFILT_EXCEPT, NOTE_OOB},
 #endif
 };
-
-constexpr event askable = [] {
-    event all;
-    for (const filter& each : filters) all |= each.of;
-    return all;
-}();
 
 /// In a notice while it is being made: a direction has come to its end.
 constexpr std::uint32_t read_ended = 0x100;
@@ -45,8 +39,6 @@ constexpr std::uint32_t write_ended = 0x200;
 class kqueue_backend final : public backend {
   public:
     kqueue_backend() : queue_{create()}, seen_(1024) { watch_waker(queue_, waker_); }
-    kqueue_backend(const kqueue_backend&) = delete;
-    kqueue_backend& operator=(const kqueue_backend&) = delete;
     ~kqueue_backend() override {
         if (epoch_ != sys::process_epoch()) queue_.release();  // the number may be anybody's by now
     }
@@ -63,12 +55,11 @@ class kqueue_backend final : public backend {
             throw refusal(EBADF, wanted.descriptor);
         if (wanted.slot >= keys_.size()) keys_.resize(wanted.slot + 1);
         const int refused = change(wanted);
-        const sys::file_kind kind =
-            refused == EBADF ? sys::file_kind::other : sys::kind_of(wanted.descriptor);
+        const sys::file_kind kind = sys::kind_of(wanted.descriptor);
         keys_[wanted.slot].is_socket = kind == sys::file_kind::socket;
-        // At the end of a file the filter falls silent; some devices, as macOS's /dev/null, have none.
-        const bool cannot_wait =
-            kind == sys::file_kind::storage || (refused != 0 && kind == sys::file_kind::device);
+        // At the end of a file the filter falls silent; some devices have none, as macOS's /dev/null.
+        const bool cannot_wait = refused != EBADF && (kind == sys::file_kind::storage ||
+                                                      (refused != 0 && kind == sys::file_kind::device));
         if (refused == 0 && !cannot_wait) return admission::watched;
         remove(wanted);
         if (cannot_wait) return admission::always_ready;
@@ -183,38 +174,35 @@ class kqueue_backend final : public backend {
 
     /// Arms what is wanted and is not armed, and the reverse. Returns the first error.
     int change(const registration& wanted) {
-        if (wanted.interest - askable) return ENOTSUP;  // FreeBSD and NetBSD know no priority
         key& of = keys_[wanted.slot];
         broken_.reserve(broken_.size() + 1);
         std::erase(broken_, wanted.slot);
         of.generation = wanted.generation;
         of.mode = wanted.mode;
         // An edge is armed anew by adding it again: the filter looks once more.
-        const event stays = of.mode == trigger::edge ? event::none : of.armed & wanted.interest;
-        const unsigned arm = EV_ADD | EV_ENABLE | (of.mode == trigger::edge ? EV_CLEAR : 0U);
+        const bool edge = wanted.mode == trigger::edge;
+        event unknown = wanted.interest;
         changes list;
         for (const filter& each : filters) {
-            if (stays & each.of) continue;
-            if (wanted.interest & each.of)
-                list.add(wanted.descriptor, each, arm);
-            else if (of.armed & each.of)
-                list.add(wanted.descriptor, each, EV_DELETE);
+            unknown -= each.of;
+            const bool armed{of.armed & each.of};
+            if (wanted.interest & each.of ? edge || !armed : armed)
+                list.add(wanted.descriptor, each,
+                         !(wanted.interest & each.of) ? EV_DELETE
+                         : edge                       ? EV_ADD | EV_CLEAR
+                                                      : EV_ADD);
         }
+        of.armed |= wanted.interest - unknown;
         if (!list.submit(queue_)) return errno;
-        std::intptr_t refused = 0;
+        std::intptr_t refused = unknown ? ENOTSUP : 0;
         for (int i = 0; i < list.count; ++i) {
             const event which = filter_of(list.each[i]).of;
             const std::intptr_t error = list.each[i].data;
-            of.armed -= which;
-            if (error == 0) of.armed |= which & wanted.interest;
-            // A pipe that nobody reads any more (mio#582): ready, for the write will fail.
-            else if (error == EPIPE && which == event::write)
-                broken_.push_back(wanted.slot);
-            // What is no socket has no such data.
-            else if (error == EINVAL && which == event::priority)
-                continue;
-            else if (refused == 0)
-                refused = error;
+            if (error != 0 || !(wanted.interest & which)) of.armed -= which;
+            if (error == EPIPE && which == event::write)
+                broken_.push_back(wanted.slot);  // nobody reads that pipe any more (mio#582)
+            else if (error != 0 && (error != EINVAL || which != event::priority))
+                refused = error;  // for priority EINVAL says that this is no socket, and has none
         }
         return static_cast<int>(refused);
     }
@@ -222,17 +210,15 @@ class kqueue_backend final : public backend {
     // --- what a wait found -----------------------------------------------------------------------
 
     void collect(std::span<notice> room, std::size_t& count, const struct kevent& seen) noexcept {
-        const auto slot = static_cast<std::uint32_t>(seen.ident);
-        if (waker_.owns(static_cast<native_handle>(seen.ident))) return waker_.drain();
-        const bool ended = (seen.flags & EV_EOF) != 0;
-        std::uint32_t events = 0;
-        switch (seen.filter) {
-        case EVFILT_READ: events = event::read.bits() | (ended ? read_ended : 0); break;
-        case EVFILT_WRITE: events = event::write.bits() | (ended ? write_ended : 0); break;
-        default: events = ended ? read_ended : event::priority.bits();
+        if (static_cast<native_handle>(seen.ident) == waker_.descriptor()) return waker_.drain();
+        const event of = filter_of(seen).of;
+        std::uint32_t events = of.bits();
+        if (seen.flags & EV_EOF) {
+            if (of == event::priority) events = 0;
+            events |= of == event::write ? write_ended : read_ended;
+            if (seen.fflags != 0) events |= event::error.bits();
         }
-        if (ended && seen.fflags != 0) events |= event::error.bits();
-        note(room, count, slot, events);
+        note(room, count, static_cast<std::uint32_t>(seen.ident), events);
     }
 
     /// One notice a descriptor: its place is right if the notice there is its own.
@@ -241,58 +227,56 @@ class kqueue_backend final : public backend {
         key& of = keys_[slot];
         if (of.place < count && room[of.place].slot == slot) {
             room[of.place].events |= events;
-            return;
+        } else {
+            of.place = static_cast<std::uint32_t>(count);
+            room[count++] = {events, slot, of.generation};
         }
-        of.place = static_cast<std::uint32_t>(count);
-        room[count++] = {events, slot, of.generation};
     }
 
-    void report_broken(std::span<notice> room, std::size_t& count, std::size_t broken) noexcept {
-        const auto told = broken_.begin() + static_cast<std::ptrdiff_t>(broken);
-        for (auto each = broken_.begin(); each != told; ++each)
-            note(room, count, *each, (event::write | event::error).bits());
-        std::rotate(broken_.begin(), told, broken_.end());
-        broken_.erase(
-            std::remove_if(broken_.end() - static_cast<std::ptrdiff_t>(broken), broken_.end(),
-                           [&](std::uint32_t slot) { return keys_[slot].mode == trigger::edge; }),
-            broken_.end());
+    void report_broken(std::span<notice> room, std::size_t& count, std::size_t most) noexcept {
+        for (; most > 0; --most) {
+            const std::uint32_t slot = broken_.front();
+            note(room, count, slot, (event::write | event::error).bits());
+            broken_.erase(broken_.begin());
+            if (keys_[slot].mode != trigger::edge) broken_.push_back(slot);  // it has room
+        }
     }
 
     /// Makes of directions that ended what a poll would say.
-    std::size_t finish(std::span<notice> room, std::size_t count) noexcept {
+    std::size_t finish(std::span<notice> room, std::size_t count) {
         for (std::size_t i = 0; i < count;) {
             notice& each = room[i];
-            if (each.events & (read_ended | write_ended)) {
-                each.events |= end_of(each);
-                each.events &= ~(read_ended | write_ended);
-            }
+            if (each.events & (read_ended | write_ended)) each.events = with_hangup(each);
             if (each.events != 0) {
                 ++i;
                 continue;
             }
-            // Asked for priority alone, and told of a half-close that it did not ask for, again and again.
-            key& of = keys_[each.slot];
-            changes list;
-            list.add(static_cast<native_handle>(each.slot), filters[std::size(filters) - 1], EV_DELETE);
-            list.submit(queue_);
-            of.armed -= filters[std::size(filters) - 1].of;
+            // Asked for priority alone, it would tell of a half-close again and again.
+            const key& of = keys_[each.slot];
+            change(
+                {static_cast<native_handle>(each.slot), each.slot, of.generation, {}, of.mode, true});
             each = room[--count];
         }
         return count;
     }
 
     /// A socket hangs up when both directions have ended. Of the one that no filter told of the system is
-    /// asked: for one direction, as macOS has the end of that one as its hang-up.
-    std::uint32_t end_of(const notice& seen) const noexcept {
-        const bool read = (seen.events & read_ended) != 0;
-        const bool write = (seen.events & write_ended) != 0;
+    /// asked: of that one alone, for macOS calls the end of either a hang-up.
+    std::uint32_t with_hangup(const notice& seen) const noexcept {
+        const std::uint32_t ended = seen.events & (read_ended | write_ended);
+        std::uint32_t end = 0;
         if (!keys_[seen.slot].is_socket)  // as epoll has it for the two ends of a pipe
-            return (read ? event::hangup.bits() : 0) | (write ? event::error.bits() : 0);
-        if (read && write) return event::hangup.bits();
-        pollfd other{static_cast<native_handle>(seen.slot), read ? short{POLLOUT} : short{POLLIN}, 0};
-        const timespec at_once{};
-        const bool hung_up = sys::poll(&other, 1, &at_once) > 0 && (other.revents & POLLHUP) != 0;
-        return hung_up ? event::hangup.bits() : 0;
+            end = (ended & read_ended ? event::hangup.bits() : 0) |
+                  (ended & write_ended ? event::error.bits() : 0);
+        else if (ended == (read_ended | write_ended) ||
+                 hung_up(seen.slot, ended == read_ended ? POLLOUT : POLLIN))
+            end = event::hangup.bits();
+        return (seen.events - ended) | end;
+    }
+
+    static bool hung_up(std::uint32_t slot, short direction) noexcept {
+        pollfd asked{static_cast<native_handle>(slot), direction, 0};
+        return ::poll(&asked, 1, 0) > 0 && (asked.revents & POLLHUP) != 0;
     }
 
     sys::waker waker_;

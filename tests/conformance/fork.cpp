@@ -82,6 +82,26 @@ CASE(a_child_that_ends_with_its_bag_leaves_the_parents_alone) {
     EXPECT_EQ(reported(bag->select(1s)).size(), 1U);
 }
 
+// A kernel set that a child does not inherit leaves its number free there: whose it is then must live.
+CASE(in_a_child_a_bag_closes_no_descriptor_but_its_own) {
+    for (const bool used : {false, true}) {
+        auto bag = std::make_unique<selector<int>>(make_bag<int>());
+        auto [a, b] = make_pair();
+        put(b);
+        bag->add(a, event::read, 1);
+        EXPECT_EQ(in_child([&] {
+                      const socket files[] = {make_file(), make_file(), make_file()};
+                      if (used && reported(bag->select(1s)).size() != 1) return false;
+                      bag.reset();
+                      for (const socket& each : files)
+                          if (::lseek(each.descriptor(), 0, SEEK_END) != 4) return false;
+                      return true;
+                  }),
+                  0)
+            << (used ? "used" : "not used");
+    }
+}
+
 CASE(a_fork_inside_the_batch_is_survived_by_both) {
     auto bag = make_bag<int>();
     auto [a, b] = make_pair();

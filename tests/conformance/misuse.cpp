@@ -127,6 +127,13 @@ CASE(the_bags_own_descriptors_cannot_be_added) {
     EXPECT_GE(time_of([&] { (void)bag.select(5ms); }), 5ms);
 }
 
+CASE(the_bags_own_descriptors_are_closed_by_exec) {
+    const native_handle first = closed_descriptor();
+    auto bag = make_bag();
+    for (native_handle own_one = first; ::fcntl(own_one, F_GETFD) >= 0; ++own_one)
+        EXPECT_EQ(::fcntl(own_one, F_GETFD), FD_CLOEXEC) << own_one;
+}
+
 CASE(a_child_gives_no_closed_key_its_own_descriptors) {
     auto bag = make_bag<int>();
     auto victim = make_pair();

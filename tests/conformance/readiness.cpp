@@ -56,6 +56,20 @@ CASE(read_and_write_ready_are_one_entry) {
     EXPECT_EQ(reported(bag.select(1s)), (events_by_descriptor{{a.descriptor(), both}}));
 }
 
+// cpython#110038: a kernel that counts filters, not descriptors.
+CASE(many_ready_both_ways_are_one_entry_each) {
+    auto bag = make_bag();
+    std::vector<two_ends> pairs;
+    events_by_descriptor all;
+    for (int i = 0; i < 400; ++i) {
+        pairs.push_back(make_pair());
+        put(pairs.back().b);
+        bag.add(pairs.back().a, both);
+        all.emplace(pairs.back().a.descriptor(), both);
+    }
+    for (int round = 0; round < 3; ++round) EXPECT_EQ(reported(bag.select(1s)), all);
+}
+
 CASE(removing_one_direction_keeps_the_other) {
     auto bag = make_bag();
     auto [a, b] = make_pair();
@@ -127,6 +141,78 @@ CASE(a_half_close_is_read_and_no_hang_up) {
     bag.add(a, event::read);
     EXPECT_EQ(reported(bag.select(1s)).at(a.descriptor()), event::read);
     put(a, "still open this way");
+}
+
+CASE(a_half_close_of_either_side_is_no_hang_up_and_that_of_both_is) {
+    auto [a, b] = make_tcp_pair();
+    ASSERT_TRUE(a.shutdown(shutdown_side::write));
+    EXPECT_EQ(asked_once(backend(), a, event::write), event::write);
+    EXPECT_EQ(asked_once(backend(), a, both), event::write);
+    EXPECT_EQ(asked_once(backend(), b, both), both);
+    ASSERT_TRUE(b.shutdown(shutdown_side::write));
+    for (const event interest : {event::read, event::write, both})
+        EXPECT_EQ(asked_once(backend(), a, interest), interest | event::hangup);
+}
+
+CASE(a_half_close_does_not_wake_who_asked_for_priority_alone) {
+    auto bag = make_counted_bag();
+    auto [a, b] = make_tcp_pair();
+    bag.add(a, event::priority);
+    ASSERT_TRUE(b.shutdown(shutdown_side::write));
+    const int before = counted().wait;
+    expect_silence(bag, 20ms);
+    expect_silence(bag, 5ms);
+    EXPECT_LE(counted().wait - before, 4) << "it spins";
+    bag.modify(a, event::priority | event::read);
+    EXPECT_EQ(reported(bag.select(1s)), (events_by_descriptor{{a.descriptor(), event::read}}));
+}
+
+CASE(priority_can_be_asked_of_what_has_none) {
+    auto bag = make_bag();
+    auto [read, write] = make_pipe();
+    bag.add(read, event::read | event::priority);
+    EXPECT_TRUE(reported(bag.select(0s)).empty());
+    ASSERT_EQ(::write(write.descriptor(), "x", 1), 1);
+    EXPECT_EQ(reported(bag.select(1s)), (events_by_descriptor{{read.descriptor(), event::read}}));
+}
+
+// mio#582: kqueue refuses to watch it.
+CASE(pipes_that_nobody_reads_are_reported_until_they_are_removed) {
+    auto bag = make_bag<int>();
+    auto [a, b] = make_pair();
+    auto [late_read, late] = make_pipe();
+    bag.add(late, event::write, 0);
+    late_read.close();
+    std::vector<socket> pipes;
+    events_by_descriptor all{{a.descriptor(), event::write},
+                             {late.descriptor(), event::write | event::error}};
+    for (int i = 0; i < 3; ++i) {
+        auto [read, write] = make_pipe();
+        pipes.push_back(std::move(write));
+        read.close();
+        bag.add(pipes.back(), event::write, i);
+        all[pipes.back().descriptor()] = event::write | event::error;
+    }
+    bag.add(a, event::write, 4);
+    EXPECT_EQ(reported(bag.select()), all);
+    EXPECT_EQ(reported(bag.select(1s)), all);
+    bag.modify(pipes[0], event::none);
+    all.erase(pipes[0].descriptor());
+    EXPECT_EQ(reported(bag.select(1s)), all);
+    bag.modify(pipes[0], event::write);
+    all[pipes[0].descriptor()] = event::write | event::error;
+    EXPECT_EQ(reported(bag.select(1s)), all);
+    for (const auto& each : pipes) bag.remove(each);
+    bag.remove(late);
+    bag.remove(a);
+    expect_silence(bag, 10ms);
+    bag.add(pipes[1], event::write, 5, trigger::oneshot);
+    EXPECT_EQ(reported(bag.select(1s)).size(), 1U);
+    expect_silence(bag, 10ms);
+    if (!bag.backend().supports(trigger::edge)) return;
+    bag.add(pipes[2], event::write, 6, trigger::edge);
+    EXPECT_EQ(reported(bag.select(1s)).size(), 1U);
+    expect_silence(bag, 10ms);
 }
 
 // TRAPS 27.

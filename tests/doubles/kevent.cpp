@@ -354,6 +354,19 @@ struct deadline {
     clock_type::time_point end = clock_type::now();
 };
 
+/// Makes one call fail: SELECTORS_TEST_KEVENT=kqueue:24:2 the second kqueue with error 24. `change` is a
+/// kevent with changes, of which the first is refused, `wait` one without. True if it is to fail now.
+bool fails(const std::string& call) {
+    static const std::string asked = [] {
+        const char* text = std::getenv("SELECTORS_TEST_KEVENT");
+        return std::string{text ? text : ""};
+    }();
+    if (asked.rfind(call + ":", 0) != 0) return false;
+    static long left = std::atol(asked.c_str() + asked.rfind(':') + 1);
+    errno = std::atoi(asked.c_str() + call.size() + 1);
+    return --left == 0;
+}
+
 int kevent_in(int number, const struct kevent* changelist, int nchanges, struct kevent* eventlist,
               int nevents, const timespec* timeout) {
     std::unique_lock lock{guard};
@@ -364,10 +377,13 @@ int kevent_in(int number, const struct kevent* changelist, int nchanges, struct 
     if (timeout && (timeout->tv_sec < 0 || timeout->tv_sec > 100'000'000 || timeout->tv_nsec < 0 ||
                     timeout->tv_nsec >= 1'000'000'000))
         return failed(EINVAL);
+    if (nchanges == 0 && fails("wait")) return -1;
+    const bool refused = nchanges > 0 && fails("change");
+    const int why = errno;
     int receipts = 0;
     for (int i = 0; i < nchanges; ++i) {
         const struct kevent change = changelist[i];  // the arrays may be the same
-        const int error = own.apply(change);
+        const int error = refused && i == 0 ? why : own.apply(change);
         if (error == 0 && !(change.flags & EV_RECEIPT)) continue;
         if (receipts == nevents) return error == 0 ? 0 : failed(error);
         eventlist[receipts] = change;
@@ -390,9 +406,9 @@ int kevent_in(int number, const struct kevent* changelist, int nchanges, struct 
         auto news = own.news();
         lock.unlock();
         const int woken = ::ppoll(news.data(), news.size(), until.limited ? &left : nullptr, nullptr);
-        const int why = errno;
+        const int interrupted = errno;
         lock.lock();
-        if (woken < 0) return failed(why);
+        if (woken < 0) return failed(interrupted);
     }
 }
 
@@ -403,6 +419,7 @@ extern "C" {
 int kqueue() {
     const std::lock_guard lock{guard};
     try {
+        if (fails("kqueue")) return -1;
         auto made = std::make_unique<queue>();
         const int number = made->descriptor();
         queues()[number] = std::move(made);

@@ -86,9 +86,9 @@ bool works(sel::selector<int>& bag, sel::socket_view a, sel::socket_view b) {
 }
 
 bool works_in_a_child(sel::selector<int>& bag, sel::socket_view a, sel::socket_view b) {
+    const int before = open_descriptors();  // here: a kqueue the child does not inherit
     const pid_t child = ::fork();
     if (child == 0) {
-        const int before = open_descriptors();
         use(bag, a, b);
         bool fine = false;
         attempt("in the child", [&] { fine = works(bag, a, b); });
