@@ -82,6 +82,27 @@ CASE(a_child_that_ends_with_its_bag_leaves_the_parents_alone) {
     EXPECT_EQ(reported(bag->select(1s)).size(), 1U);
 }
 
+CASE(a_child_does_not_hear_of_what_was_parked_before_the_fork) {
+    auto bag = make_counted_bag();
+    auto [a, b] = make_pair();
+    int ends[2];
+    ASSERT_EQ(::pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    const socket write = own(ends[1]);
+    own(ends[0]).close();
+    put(b);
+    bag.add(a, both);
+    bag.add(write, event::write);
+    EXPECT_EQ(reported(bag.select(1s)).size(), 2U);
+    bag.modify(a, event::none);
+    bag.modify(write, event::none);
+    EXPECT_EQ(in_child([&] {
+                  const int before = counted().wait;
+                  return time_of([&] { (void)bag.select(10ms); }) >= 10ms &&
+                         counted().wait - before <= 2;
+              }),
+              0);
+}
+
 // A kernel set that a child does not inherit leaves its number free there: whose it is then must live.
 CASE(in_a_child_a_bag_closes_no_descriptor_but_its_own) {
     for (const bool used : {false, true}) {

@@ -249,6 +249,31 @@ CASE(after_a_failed_change_an_orphan_does_not_speak_for_the_key) {
     EXPECT_EQ(reported(bag.select(1s)), (events_by_descriptor{{number, event::read}}));
 }
 
+CASE(a_backend_that_refuses_a_change_has_forgotten_the_descriptor) {
+    const backend_handle mechanism = open_backend(backend());
+    auto old = make_pair();
+    const native_handle number = old.a.descriptor();
+    registration known{number, static_cast<std::uint32_t>(number), 1, event::read, trigger::level,
+                       false};
+    mechanism->add(known);
+    old.a.close();
+    auto fresh = make_pair();
+    renumber(fresh.a, number);
+    known.interest = event::write;
+    try {
+        mechanism->modify(known);
+    } catch (const std::system_error&) {
+        std::array<notice, 8> room;
+        EXPECT_EQ(mechanism->wait(room, 0ns), 0U);
+        known.generation = 2;
+        mechanism->add(known);
+    }
+    std::array<notice, 8> room;
+    ASSERT_EQ(mechanism->wait(room, 1s), 1U);
+    EXPECT_EQ(event::from_bits(room[0].events), event::write);
+    EXPECT_EQ(room[0].generation, known.generation);
+}
+
 CASE(after_parking_a_closed_descriptor_an_orphan_does_not_speak_for_the_key) {
     auto bag = make_bag<int>();
     auto old = make_pair();

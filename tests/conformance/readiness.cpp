@@ -207,7 +207,7 @@ CASE(pipes_that_nobody_reads_are_reported_until_they_are_removed) {
     bag.remove(a);
     expect_silence(bag, 10ms);
     bag.add(pipes[1], event::write, 5, trigger::oneshot);
-    EXPECT_EQ(reported(bag.select(1s)).size(), 1U);
+    EXPECT_LT(time_of([&] { EXPECT_EQ(reported(bag.select(5s)).size(), 1U); }), 5s);
     expect_silence(bag, 10ms);
     if (!bag.backend().supports(trigger::edge)) return;
     bag.add(pipes[2], event::write, 6, trigger::edge);
@@ -408,6 +408,41 @@ CASE(what_does_not_fit_comes_first_next_time) {
     const auto [least, most] = std::minmax_element(
         times.begin(), times.end(), [](const auto& x, const auto& y) { return x.second < y.second; });
     EXPECT_LE(most->second - least->second, 1);
+}
+
+// The bag's own room is that small only while a thousand files or failures fill the rest.
+CASE(a_backend_fills_its_room_and_no_more_and_takes_turns) {
+    const backend_handle mechanism = open_backend(backend());
+    std::vector<two_ends> pairs;
+    std::vector<socket> pipes;
+    std::set<std::uint32_t> all;
+    const auto watch = [&](native_handle what, event interest) {
+        const auto slot = static_cast<std::uint32_t>(what);
+        mechanism->add({what, slot, 1, interest, trigger::level, false});
+        all.insert(slot);
+    };
+    for (int i = 0; i < 5; ++i) {
+        pairs.push_back(make_pair());
+        put(pairs.back().b);
+        watch(pairs.back().a.descriptor(), both);
+        pipes.push_back(make_pipe().write);  // and its reader is gone
+        watch(pipes.back().descriptor(), event::write);
+    }
+    for (const std::size_t size : {std::size_t{2}, std::size_t{3}, std::size_t{7}}) {
+        std::set<std::uint32_t> seen;
+        for (int waits = 0; waits < 30; ++waits) {
+            std::array<notice, 8> room;
+            room.fill({0, 0, 77});
+            const std::size_t count = mechanism->wait({room.data(), size}, 0ns);
+            ASSERT_LE(count, size);
+            for (std::size_t i = 0; i < count; ++i) {
+                EXPECT_EQ(room[i].generation, 1U);
+                seen.insert(room[i].slot);
+            }
+            for (std::size_t i = size; i < room.size(); ++i) EXPECT_EQ(room[i].generation, 77U);
+        }
+        EXPECT_EQ(seen, all) << size;
+    }
 }
 
 CASE(many_idle_descriptors_do_not_disturb) {
