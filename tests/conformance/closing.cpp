@@ -1,4 +1,5 @@
 // Descriptors that are closed, duplicated and reused: the kernel's books and ours.
+#include <thread>
 #include <vector>
 
 #include <sys/wait.h>
@@ -7,12 +8,14 @@
 
 namespace selectors::testing {
 CASE(a_removed_key_is_silent) {
-    auto bag = make_bag();
+    auto bag = make_counted_bag();
     auto [a, b] = make_pair();
     bag.add(a, event::read | event::write);
     bag.remove(a);
     put(b);
-    EXPECT_TRUE(reported(bag.select(0s)).empty());
+    const int before = counted().wait;
+    expect_silence(bag, 10ms);
+    EXPECT_LE(counted().wait - before, 2) << "it wakes up for what is gone";
 }
 
 CASE(remove_in_the_same_batch_silences_the_key) {
@@ -276,6 +279,27 @@ CASE(an_orphan_left_by_a_failed_change_is_silent) {
     expect_silence(bag, 20ms);
     expect_silence(bag, 20ms);
     EXPECT_LE(counted().wait - before, 4) << "it spins";
+}
+
+CASE(a_wake_reaches_a_bag_that_began_anew_for_a_failed_change) {
+    auto bag = make_bag<int>();
+    auto closed = make_pair();
+    auto [a, b] = make_pair();
+    const native_handle number = closed.a.descriptor();
+    bag.add(number, event::read, 1);
+    bag.add(a, both, 2);
+    closed.a.close();
+    bag.modify(number, event::write);
+    EXPECT_EQ(reported(bag.select(1s)).size(), 2U);
+    bag.modify(a, event::read);
+    expect_silence(bag, 1ms);
+    std::jthread other{[&] {
+        std::this_thread::sleep_for(10ms);
+        bag.wake();
+    }};
+    EXPECT_LT(time_of([&] { EXPECT_TRUE(bag.select(5s).empty()); }), 5s);
+    put(b);
+    EXPECT_EQ(reported(bag.select(1s)), (events_by_descriptor{{a.descriptor(), event::read}}));
 }
 
 CASE(unparking_a_closed_descriptor_reports_an_error_once) {

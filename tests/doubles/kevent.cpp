@@ -263,6 +263,8 @@ class queue {
     using note_iterator = std::map<name, knote>::iterator;
 
     int attach(int ident, int filter, kind what) {
+        // A queue may be in a queue, even in itself: kqueue_kqfilter, FreeBSD.
+        if (ident == descriptor()) return filter == EVFILT_READ ? 0 : EINVAL;
         if (what == kind::device)
             return EINVAL;  // macOS: "it will not allow the filter to be attached"
         if (what == kind::file)
