@@ -1,4 +1,5 @@
 // wake: from any thread and any signal handler; coalesced; never lost.
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
@@ -58,6 +59,21 @@ CASE(a_million_wakes_count_as_one) {
         EXPECT_TRUE(bag.select().empty());
     }
     EXPECT_GE(time_of([&] { EXPECT_TRUE(bag.select(5ms).empty()); }), 5ms);
+}
+
+// More than a pipe holds: nobody blocks on it, and one wait takes them all.
+CASE(a_backend_woken_a_hundred_thousand_times_wakes_once) {
+    const backend_handle mechanism = open_backend(backend());
+    for (int i = 0; i < 100'000; ++i) mechanism->wake();
+    std::array<notice, 8> room;
+    const auto found = [&](std::chrono::nanoseconds timeout) {
+        const std::size_t count = mechanism->wait(room, timeout);
+        return count - static_cast<std::size_t>(std::count_if(
+                           room.begin(), room.begin() + static_cast<std::ptrdiff_t>(count),
+                           [](const notice& each) { return each.generation == 0; }));
+    };
+    EXPECT_LT(time_of([&] { EXPECT_EQ(found(5s), 0U); }), 5s);
+    EXPECT_GE(time_of([&] { EXPECT_EQ(found(5ms), 0U); }), 5ms);
 }
 
 // TRAPS 22: mio on Windows. What is the library's own never ends a wait.
