@@ -42,7 +42,7 @@ class uring_backend final : public backend {
             throw std::system_error(make_error_code(std::errc::bad_file_descriptor),
                                     "fcntl of descriptor " + std::to_string(wanted.descriptor));
         // A poll of it would fire again and again; the bag knows what an edge of a file is.
-        if (wanted.mode == trigger::edge && sys::is_file(wanted.descriptor))
+        if (wanted.mode == trigger::edge && sys::kind_of(wanted.descriptor) == sys::file_kind::storage)
             return admission::always_ready;
         reserve(wanted.slot);
         watch& w = watches_[wanted.slot];

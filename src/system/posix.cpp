@@ -73,11 +73,6 @@ bool is_open(native_handle descriptor) noexcept {
     return true;
 }
 
-bool is_file(native_handle descriptor) noexcept {
-    struct stat status{};
-    return ::fstat(descriptor, &status) == 0 && (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode));
-}
-
 file_kind kind_of(native_handle descriptor) noexcept {
     struct stat status{};
     if (::fstat(descriptor, &status) < 0) return file_kind::other;

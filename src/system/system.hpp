@@ -35,8 +35,6 @@ using hook = void (*)() noexcept;
 extern constinit thread_local hook before_close;
 /// Whether it can be waited for; a bare name of a file (O_PATH) cannot.
 bool is_open(native_handle descriptor) noexcept;
-/// Whether it is a regular file or a directory, which are always ready.
-bool is_file(native_handle descriptor) noexcept;
 
 /// Closes what it holds.
 class owned {
