@@ -69,8 +69,8 @@ class uring_backend final : public backend {
         using std::chrono::nanoseconds;
         rung_ = false;
         const bool all_armed = arm_listed();
-        const bool sleep = all_armed && !rung_ && !renewal_due_ && fired_.empty() &&
-                           timeout != nanoseconds::zero();
+        const bool sleep =
+            all_armed && !rung_ && !renewal_due_ && fired_.empty() && timeout != nanoseconds::zero();
         const std::error_code outcome = ring_.enter(sleep ? 1 : 0, timeout);
         if (outcome == std::errc::file_exists || ring_.has_lost_answers()) {
             renew();  // the bag has moved to this thread, or the kernel had no memory for an answer
@@ -111,11 +111,12 @@ class uring_backend final : public backend {
         std::uint32_t tag = 0;      ///< of the last poll that was armed for the slot
         std::uint8_t interest = 0;  ///< event bits; 0: none is wanted, or a oneshot is spent
         trigger mode = trigger::level;
-        bool armed : 1 = false;    ///< the kernel has a poll with this tag
-        bool fired : 1 = false;    ///< it has answered, and nobody was told yet
-        bool refused : 1 = false;  ///< the answer was an error
-        bool listed : 1 = false;   ///< is about to be armed
-        bool changed : 1 = false;  ///< by `modify`, and the kernel has not said anything to it
+        bool armed : 1 = false;        ///< the kernel has a poll with this tag
+        bool fired : 1 = false;        ///< it has answered, and nobody was told yet
+        bool refused : 1 = false;      ///< the answer was an error
+        bool listed : 1 = false;       ///< is about to be armed
+        bool changed : 1 = false;      ///< by `modify`, and the kernel has not said anything to it
+        bool half_closed : 1 = false;  ///< and nobody asked for it: a poll of one shot would fire again
     };
     struct fired_poll {
         std::uint32_t slot;
@@ -147,6 +148,7 @@ class uring_backend final : public backend {
         watch& w = watches_[wanted.slot];
         w.interest = static_cast<std::uint8_t>(wanted.interest.bits());
         w.mode = wanted.mode;
+        w.half_closed = false;
         list(wanted.slot);
     }
 
@@ -181,7 +183,8 @@ class uring_backend final : public backend {
         if (w.mode == trigger::exclusive) events |= EPOLLEXCLUSIVE;
         w.tag = w.tag == last_tag ? 1 : w.tag + 1;
         w.fired = w.refused = false;
-        w.armed = begin_poll(w.descriptor, events, w.mode == trigger::edge ? IORING_POLL_ADD_MULTI : 0,
+        const bool multishot = w.mode == trigger::edge || w.half_closed;
+        w.armed = begin_poll(w.descriptor, events, multishot ? IORING_POLL_ADD_MULTI : 0,
                              poll_name(slot, w.tag));
         return w.armed;
     }
@@ -297,8 +300,8 @@ class uring_backend final : public backend {
         polled_.clear();
         for (std::size_t i = 0; i < looked_at; ++i) {
             const watch& w = watches_[fired_[i].slot];
-            polled_.push_back(
-                {is_current(fired_[i]) ? w.descriptor : -1, static_cast<short>(w.interest), 0});
+            polled_.push_back({is_current(fired_[i]) ? w.descriptor : -1,
+                               static_cast<short>(w.interest | POLLRDHUP), 0});
         }
         while (!polled_.empty() && ::poll(polled_.data(), polled_.size(), 0) < 0)
             if (errno != EINTR) throw std::system_error(sys::last_error(), "poll");
@@ -309,7 +312,7 @@ class uring_backend final : public backend {
             const std::uint32_t slot = fired_[i].slot;
             watch& w = watches_[slot];
             w.fired = false;
-            const auto events = static_cast<unsigned short>(polled_[i].revents);
+            const auto events = static_cast<unsigned short>(polled_[i].revents & ~POLLRDHUP);
             if (w.refused) {
                 room[count++] = {event::error.bits() | notice::refused, slot, w.generation};
                 w.interest = 0;
@@ -317,6 +320,12 @@ class uring_backend final : public backend {
             }
             if (events & POLLNVAL) continue;  // closed in the bag
             if (events != 0) room[count++] = {events, slot, w.generation};
+            // The kernel tells of a half-close unasked (IO_POLL_UNMASK in its io_uring/poll.c). Who waits
+            // for something else is told of changes alone, until there is one.
+            if (w.mode == trigger::level || w.mode == trigger::oneshot) {
+                w.half_closed = events == 0 && (polled_[i].revents & POLLRDHUP) != 0;
+                if (!w.half_closed && w.armed) disarm(slot);
+            }
             if (events != 0 && w.mode == trigger::oneshot)
                 w.interest = 0;
             else if (!w.armed && (w.mode != trigger::edge || may_have_ended_))

@@ -167,6 +167,31 @@ CASE(a_half_close_does_not_wake_who_asked_for_priority_alone) {
     EXPECT_EQ(reported(bag.select(1s)), (events_by_descriptor{{a.descriptor(), event::read}}));
 }
 
+CASE(a_half_close_does_not_wake_who_waits_for_room) {
+    for (const trigger mode : {trigger::level, trigger::oneshot}) {
+        auto bag = make_counted_bag();
+        auto [a, b] = make_tcp_pair();
+        const std::vector<char> block(65536);
+        while (a.send(block)) {
+        }
+        ASSERT_TRUE(b.shutdown(shutdown_side::write));
+        bag.add(a, event::write, mode);
+        const int before = counted().wait;
+        expect_silence(bag, 20ms);
+        expect_silence(bag, 5ms);
+        EXPECT_LE(counted().wait - before, 6) << "it spins";
+        std::vector<char> room(65536);
+        const events_by_descriptor writable{{a.descriptor(), event::write}};
+        for (int round = 0; round < 3; ++round) {
+            while (b.recv(room)) {
+            }
+            EXPECT_EQ(reported(bag.select(5s)), writable);
+            bag.modify(a, event::write);
+        }
+        EXPECT_EQ(reported(bag.select(5s)), writable);
+    }
+}
+
 CASE(priority_can_be_asked_of_what_has_none) {
     auto bag = make_bag();
     auto [read, write] = make_pipe();
