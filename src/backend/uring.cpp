@@ -180,7 +180,7 @@ class uring_backend final : public backend {
         std::uint32_t events = w.interest;
         // Sockets wake for priority with a set of events of which io_uring overlooks this one, alone.
         if (events & POLLPRI) events |= POLLRDBAND;
-        if (w.mode == trigger::exclusive) events |= EPOLLEXCLUSIVE;
+        if (w.mode == trigger::exclusive && !w.half_closed) events |= EPOLLEXCLUSIVE;
         w.tag = w.tag == last_tag ? 1 : w.tag + 1;
         w.fired = w.refused = false;
         const bool multishot = w.mode == trigger::edge || w.half_closed;
@@ -322,7 +322,7 @@ class uring_backend final : public backend {
             if (events != 0) room[count++] = {events, slot, w.generation};
             // The kernel tells of a half-close unasked (IO_POLL_UNMASK in its io_uring/poll.c). Who waits
             // for something else is told of changes alone, until there is one.
-            if (w.mode == trigger::level || w.mode == trigger::oneshot) {
+            if (w.mode != trigger::edge) {
                 w.half_closed = events == 0 && (polled_[i].revents & POLLRDHUP) != 0;
                 if (!w.half_closed && w.armed) disarm(slot);
             }
