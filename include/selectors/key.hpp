@@ -32,17 +32,18 @@ class key {
     key& operator=(const key& other) noexcept { return *::new (static_cast<void*>(this)) key{other}; }
 
     socket_view socket() const noexcept { return descriptor(); }
-    native_handle descriptor() const noexcept { return detail::descriptor_of(slot_); }
+    native_handle descriptor() const noexcept { return who_.of(slot_); }
 
     /// For the bag.
-    key(Data& attached, std::uint32_t slot, std::uint32_t generation) noexcept
-        : data{attached}, slot_{slot}, generation_{generation} {}
+    key(Data& attached, std::uint32_t slot, std::uint32_t generation, detail::occupant who) noexcept
+        : data{attached}, slot_{slot}, generation_{generation}, who_{who} {}
 
   private:
     template <class>
     friend class selector;
     std::uint32_t slot_;
     std::uint32_t generation_;
+    [[no_unique_address]] detail::occupant who_;
 };
 
 /// One entry of a select: `for (auto [key, events] : bag.select())`.
@@ -65,7 +66,7 @@ class [[nodiscard]] ready_range {
         using difference_type = std::ptrdiff_t;
 
         ready<Data> operator*() const noexcept {
-            return {{*static_cast<Data*>(at_.data), at_.slot, at_.generation}, at_.events};
+            return {{*static_cast<Data*>(at_.data), at_.slot, at_.generation, at_.who}, at_.events};
         }
         iterator& operator++() noexcept {
             at_ = core_->next();

@@ -179,12 +179,13 @@ class selector {
     bool contains(socket_view what) const noexcept { return core_.contains(what.descriptor()); }
     /// Whether the key is still good; false for a stale one, even if its number is in the bag anew.
     bool contains(const key<Data>& what) const noexcept {
-        return core_.contains(what.descriptor()) && core_.at(what.slot_).generation == what.generation_;
+        return core_.contains(what.slot_, what.generation_, what.who_);
     }
     std::size_t size() const noexcept { return core_.size(); }
     bool empty() const noexcept { return size() == 0; }
 
-    /// Every key in the bag, by ascending descriptor. Adding and removing meanwhile is safe.
+    /// Every key in the bag, by ascending descriptor; on Windows in an order that stays the same while
+    /// nothing is added. Adding and removing meanwhile is safe.
     auto keys() noexcept { return key_range{this}; }
 
     // --- which are ready ---------------------------------------------------------------------------
@@ -238,14 +239,14 @@ class selector {
     };
 
     std::uint32_t slot_of(const key<Data>& which) const {
-        return core_.find(which.slot_, which.generation_);
+        return core_.find(which.slot_, which.generation_, which.who_);
     }
     std::uint32_t slot_of(socket_view which) const { return core_.find(which.descriptor()); }
     event interest_at(std::uint32_t slot) const noexcept {
         return event::from_bits(core_.at(slot).interest);
     }
     key<Data> key_at(std::uint32_t slot) noexcept {
-        return {data_at(slot), slot, core_.at(slot).generation};
+        return {data_at(slot), slot, core_.at(slot).generation, core_.at(slot).who};
     }
     Data& data_at(std::uint32_t slot) noexcept { return *static_cast<Data*>(core_.at(slot).data); }
     Data remove_at(std::uint32_t slot) {

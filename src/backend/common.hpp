@@ -23,7 +23,8 @@ inline timespec to_timespec(std::chrono::nanoseconds timeout) noexcept {
 inline void require_open(native_handle descriptor, const sys::waker& waker) {
     if (waker.owns(descriptor) || !sys::is_open(descriptor))
         throw std::system_error(make_error_code(std::errc::bad_file_descriptor),
-                                "fcntl of descriptor " + std::to_string(descriptor));
+                                std::string{sys::status_call} + " of descriptor " +
+                                    std::to_string(descriptor));
 }
 
 }  // namespace selectors

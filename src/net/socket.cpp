@@ -124,11 +124,11 @@ std::size_t socket_view::get_raw(int level, int name, mutable_buffer value) cons
 }
 
 void socket_view::set_mode(io_mode mode) const {
-    require(sys::set_nonblocking(descriptor_, mode == nonblocking), "fcntl");
+    require(sys::set_nonblocking(descriptor_, mode == nonblocking), sys::mode_call);
 }
 
 io_mode socket_view::mode() const {
-    return or_throw(sys::is_nonblocking(descriptor_), "fcntl") ? nonblocking : blocking;
+    return or_throw(sys::is_nonblocking(descriptor_), sys::mode_call) ? nonblocking : blocking;
 }
 
 // --- the world's part ----------------------------------------------------------------------------

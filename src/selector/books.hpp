@@ -13,6 +13,7 @@
 
 #include <selectors/detail/core.hpp>
 
+#include "selector/directory.hpp"
 #include "system/system.hpp"
 
 namespace selectors::detail {
@@ -35,10 +36,11 @@ struct core::books {
     backend_handle mechanism;
     bool native_oneshot;
     std::vector<slot> slots;
-    std::vector<std::uint32_t> changes;  ///< slots to look at before the next wait
-    std::vector<std::uint32_t> files;    ///< always ready, and asked for
-    std::size_t known_files = 0;         ///< parked ones, too
-    std::size_t next_file = 0;           ///< where to begin reporting them
+    [[no_unique_address]] directory places;  ///< of the descriptors, among the slots
+    std::vector<std::uint32_t> changes;      ///< slots to look at before the next wait
+    std::vector<std::uint32_t> files;        ///< always ready, and asked for
+    std::size_t known_files = 0;             ///< parked ones, too
+    std::size_t next_file = 0;               ///< where to begin reporting them
     std::size_t size = 0;
     nanoseconds spin{};
     std::atomic<bool> woken = false;
@@ -47,12 +49,13 @@ struct core::books {
     bool rebuild_due = false;  ///< it did
     notice batch[batch_size];
 
+    native_handle descriptor(std::uint32_t index) const noexcept { return slots[index].who.of(index); }
     static event interest(const slot& s) noexcept { return event::from_bits(s.interest); }
     static bool enrolled(const slot& s) noexcept { return s.applied != 0 || s.has(slot::spent); }
 
     registration registration_of(std::uint32_t index, bool trusted = false) const noexcept {
         const slot& s = slots[index];
-        return {descriptor_of(index), index, s.generation, interest(s), s.mode, trusted};
+        return {descriptor(index), index, s.generation, interest(s), s.mode, trusted};
     }
 
     // --- the two lists: a slot is in at most one of them, and knows where ------------------------
@@ -218,7 +221,7 @@ struct core::books {
     [[gnu::noinline]] std::size_t report_files(notice* room, std::size_t most) noexcept {
         // Closed in the bag, a file is silent like everything else; only we can find out.
         for (std::size_t i = files.size(); i-- > 0;)
-            if (!sys::is_open(descriptor_of(files[i]))) unlist(files, files[i]);
+            if (!sys::is_open(descriptor(files[i]))) unlist(files, files[i]);
         const std::size_t count = std::min(most, files.size());
         for (std::size_t i = 0; i < count; ++i) {
             if (next_file >= files.size()) next_file = 0;

@@ -14,7 +14,7 @@ namespace detail {
 namespace {
 
 std::string descriptor_text(native_handle descriptor) {
-    return "descriptor " + std::to_string(descriptor);
+    return "descriptor " + std::to_string(static_cast<std::intptr_t>(descriptor));
 }
 
 void require_askable(event interest, trigger mode) {
@@ -57,7 +57,7 @@ void core::close() noexcept {
 // --- who is in the bag ---------------------------------------------------------------------------
 
 std::uint32_t core::add(native_handle descriptor, bool owned, event interest, trigger mode) {
-    if (descriptor < 0)
+    if (!can_be_open(descriptor))
         throw std::invalid_argument(
             descriptor_text(descriptor) +
             " is none: was the socket moved from before its view was taken, or never "
@@ -71,15 +71,17 @@ std::uint32_t core::add(native_handle descriptor, bool owned, event interest, tr
                                  " is already registered; use modify() to change it");
     if (books_->foreign()) begin_anew();
 
-    const auto index = static_cast<std::uint32_t>(descriptor);
+    const std::uint32_t index = books_->places.offer(descriptor);
     // Asked first where nobody else would find out: a wild number must not grow the table.
     if (!owned && (interest == event::none || index >= slot_count_) && !sys::is_open(descriptor))
-        throw std::system_error(sys::last_error(), "fcntl of " + descriptor_text(descriptor));
+        throw std::system_error(sys::last_error(),
+                                std::string{sys::status_call} + " of " + descriptor_text(descriptor));
     books_->grow(index);
     slots_ = books_->slots.data();
     slot_count_ = static_cast<std::uint32_t>(books_->slots.size());
 
     slot& s = slots_[index];
+    s.who = occupant{descriptor};
     s.interest = static_cast<std::uint8_t>(interest.bits());
     s.mode = mode;
     if (interest) {
@@ -91,6 +93,7 @@ std::uint32_t core::add(native_handle descriptor, bool owned, event interest, tr
         }
     }
     s.state |= slot::in_use;
+    books_->places.enter(descriptor, index);
     ++books_->size;
     return index;
 }
@@ -120,6 +123,7 @@ void core::remove(std::uint32_t index) noexcept {
     }
     // In a child the kernel's set is still the parent's; ours is made without this key.
     if (!books_->foreign()) books_->withdraw(index);
+    books_->places.leave(books_->descriptor(index), index);
     const std::uint32_t next = s.generation + 1;
     s = slot{};
     s.generation = next == nowhere ? 1 : next;
@@ -129,20 +133,24 @@ void core::remove(std::uint32_t index) noexcept {
 std::uint32_t core::find(native_handle descriptor) const {
     if (!contains(descriptor))
         throw not_registered(descriptor_text(descriptor) + " is not registered; use add() first");
-    return static_cast<std::uint32_t>(descriptor);
+    return books_->places.find(descriptor);
 }
 
-std::uint32_t core::find(std::uint32_t index, std::uint32_t generation) const {
-    if (index >= slot_count_ || !slots_[index].has(slot::in_use) ||
-        slots_[index].generation != generation)
-        throw not_registered("the key of " + descriptor_text(descriptor_of(index)) +
+std::uint32_t core::find(std::uint32_t index, std::uint32_t generation, occupant who) const {
+    if (!contains(index, generation, who))
+        throw not_registered("the key of " + descriptor_text(who.of(index)) +
                              " is stale: it was removed from the bag");
     return index;
 }
 
 bool core::contains(native_handle descriptor) const noexcept {
-    const auto index = static_cast<std::uint32_t>(descriptor);
+    const std::uint32_t index = books_->places.find(descriptor);
     return index < slot_count_ && slots_[index].has(slot::in_use);
+}
+
+bool core::contains(std::uint32_t index, std::uint32_t generation, occupant who) const noexcept {
+    return index < slot_count_ && slots_[index].has(slot::in_use) &&
+           slots_[index].generation == generation && slots_[index].who == who;
 }
 
 std::uint32_t core::first_in_use(std::uint32_t from) const noexcept {

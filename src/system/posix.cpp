@@ -14,6 +14,8 @@
 namespace selectors::sys {
 
 constinit std::atomic<unsigned> detail::process_epoch{1};
+constinit const char* const status_call = "fcntl";
+constinit const char* const mode_call = "fcntl";
 
 namespace {
 

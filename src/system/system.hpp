@@ -35,6 +35,9 @@ using hook = void (*)() noexcept;
 extern constinit thread_local hook before_close;
 /// Whether it can be waited for; a bare name of a file (O_PATH) cannot.
 bool is_open(native_handle descriptor) noexcept;
+/// The call behind `is_open`, and the one behind the modes, as messages name them.
+extern const char* const status_call;
+extern const char* const mode_call;
 
 /// Closes what it holds.
 class owned {

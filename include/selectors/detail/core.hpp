@@ -20,7 +20,7 @@ namespace selectors::detail {
 /// No generation and no position has this value.
 inline constexpr std::uint32_t nowhere = ~std::uint32_t{0};
 
-/// What the bag remembers of one descriptor. The table of slots is indexed by descriptor.
+/// What the bag remembers of one descriptor.
 struct slot {
     /// The generation while a notice may be handed on as it came; `nowhere` while it needs a second
     /// look (settle): the slot is free, its interest changed, it is a oneshot, its change failed.
@@ -32,6 +32,7 @@ struct slot {
     trigger mode = trigger::level;
     std::uint8_t state = 0;  ///< the flags below
     void* data = nullptr;    ///< the user's, where data_table keeps it
+    [[no_unique_address]] occupant who;
 
     static constexpr std::uint8_t in_use = 1;
     static constexpr std::uint8_t file = 2;    ///< always ready, unknown to the backend
@@ -43,10 +44,6 @@ struct slot {
 
     bool has(std::uint8_t flag) const noexcept { return (state & flag) != 0; }
 };
-
-constexpr native_handle descriptor_of(std::uint32_t slot) noexcept {
-    return static_cast<native_handle>(slot);
-}
 
 class SELECTORS_API core {
   public:
@@ -61,6 +58,7 @@ class SELECTORS_API core {
         std::uint32_t slot;
         std::uint32_t generation;
         event events;
+        [[no_unique_address]] occupant who;
     };
     entry next() noexcept {
         while (next_ != last_) {
@@ -68,9 +66,9 @@ class SELECTORS_API core {
             const slot& s = slots_[seen.slot];
             if (s.stamp == seen.generation && !(seen.events & out_of_the_ordinary)) [[likely]] {
                 if (seen.events == 0) __builtin_unreachable();  // the backend's promise
-                return {s.data, seen.slot, seen.generation, event::from_bits(seen.events)};
+                return {s.data, seen.slot, seen.generation, event::from_bits(seen.events), s.who};
             }
-            if (event events = settle(seen)) return {s.data, seen.slot, seen.generation, events};
+            if (event events = settle(seen)) return {s.data, seen.slot, seen.generation, events, s.who};
         }
         return {};
     }
@@ -85,8 +83,9 @@ class SELECTORS_API core {
     /// The slot of a registered descriptor; throws not_registered.
     std::uint32_t find(native_handle descriptor) const;
     /// The same for a key; throws not_registered if it is stale.
-    std::uint32_t find(std::uint32_t slot, std::uint32_t generation) const;
+    std::uint32_t find(std::uint32_t slot, std::uint32_t generation, occupant who) const;
     bool contains(native_handle descriptor) const noexcept;
+    bool contains(std::uint32_t slot, std::uint32_t generation, occupant who) const noexcept;
     /// The first slot in use at or after `from`; slot_count() if there is none.
     std::uint32_t first_in_use(std::uint32_t from) const noexcept;
     std::uint32_t slot_count() const noexcept { return slot_count_; }
