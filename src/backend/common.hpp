@@ -22,7 +22,7 @@ inline timespec to_timespec(std::chrono::nanoseconds timeout) noexcept {
 /// the number of a key that was closed in the bag.
 inline void require_open(native_handle descriptor, const sys::waker& waker) {
     if (waker.owns(descriptor) || !sys::is_open(descriptor))
-        throw std::system_error(make_error_code(std::errc::bad_file_descriptor),
+        throw std::system_error(sys::error_of(std::errc::bad_file_descriptor),
                                 std::string{sys::status_call} + " of descriptor " +
                                     std::to_string(descriptor));
 }

@@ -2,13 +2,9 @@
 #include <charconv>
 #include <cstring>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-
 #include <selectors/address.hpp>
 
+#include "system/net_headers.hpp"
 #include "system/system.hpp"
 
 namespace selectors {
@@ -273,7 +269,7 @@ std::string address::text() const {
 
 address address::from_native(const void* data, std::size_t size) noexcept {
     address made;
-    if (size < sizeof(sa_family_t) || size > sizeof made.storage_) return made;
+    if (size < sizeof(sockaddr::sa_family) || size > sizeof made.storage_) return made;
     std::memcpy(made.storage_, data, size);
     made.size_ = static_cast<std::uint8_t>(size);
     const family kind = made.kind();

@@ -65,7 +65,7 @@ result<socket> connect(const address& peer) noexcept try {
 } catch (const std::system_error& refused) {
     return std::unexpected{refused.code()};
 } catch (const std::exception&) {
-    return std::unexpected{make_error_code(std::errc::address_family_not_supported)};
+    return std::unexpected{sys::error_of(std::errc::address_family_not_supported)};
 }
 
 }  // namespace selectors

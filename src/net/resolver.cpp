@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <vector>
 
-#include <netdb.h>
-#include <sys/socket.h>
-
 #include <selectors/address.hpp>
+
+#include "system/net_headers.hpp"
+#include "system/system.hpp"
 
 namespace selectors {
 namespace {
@@ -68,6 +68,7 @@ result<address_list> resolve(std::string_view host, std::uint16_t port, family w
         return address_list{wanted == family::ipv6 ? &both[1] : &both[0], 1};
     }
 
+    sys::start();
     addrinfo hints{};
     hints.ai_family = native_family(wanted);
     hints.ai_socktype = SOCK_STREAM;  // one entry an address, not one for each type

@@ -2,22 +2,13 @@
 #include <limits>
 #include <string>
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
-
 #include <selectors/socket.hpp>
 
+#include "system/net_headers.hpp"
 #include "system/system.hpp"
 
 namespace selectors {
 namespace {
-
-// A list of buffers is handed to the system as it is.
-static_assert(sizeof(const_buffer) == sizeof(iovec) && sizeof(mutable_buffer) == sizeof(iovec));
-
-constexpr std::size_t most_buffers = 1024;  // IOV_MAX, everywhere that has one
 
 const sockaddr* native(const address& where) noexcept {
     return static_cast<const sockaddr*>(where.data());
@@ -43,7 +34,7 @@ struct native_option {
 
 native_option native(option which) {
     switch (which) {
-    case option::reuse_address: return {SOL_SOCKET, SO_REUSEADDR};
+    case option::reuse_address: break;  // is not the same everywhere: sys::set_reuse_address
     case option::reuse_port: return {SOL_SOCKET, SO_REUSEPORT};
     case option::no_delay: return {IPPROTO_TCP, TCP_NODELAY};
     case option::keep_alive: return {SOL_SOCKET, SO_KEEPALIVE};
@@ -67,13 +58,6 @@ int domain_of(family kind) {
     }
 }
 
-msghdr message_of(iovec* parts, std::size_t count) noexcept {
-    msghdr message{};
-    message.msg_iov = parts;
-    message.msg_iovlen = std::min(count, most_buffers);
-    return message;
-}
-
 }  // namespace
 
 // --- setting up ----------------------------------------------------------------------------------
@@ -92,11 +76,14 @@ void socket_view::listen(int backlog) const {
 }
 
 void socket_view::set(option which, int value) const {
+    if (which == option::reuse_address)
+        return require(sys::set_reuse_address(descriptor_, value != 0), "setsockopt");
     const auto [level, name] = native(which);
     require(sys::set_option(descriptor_, level, name, &value, sizeof value), "setsockopt");
 }
 
 int socket_view::get(option which) const {
+    if (which == option::reuse_address) return or_throw(sys::reuse_address(descriptor_), "getsockopt");
     const auto [level, name] = native(which);
     int value = 0;
     or_throw(sys::get_option(descriptor_, level, name, &value, sizeof value), "getsockopt");
@@ -104,8 +91,10 @@ int socket_view::get(option which) const {
 }
 
 void socket_view::set_linger(std::chrono::seconds wait) const {
-    constexpr std::chrono::seconds longest{std::numeric_limits<int>::max()};
-    const linger value{1, static_cast<int>(std::clamp(wait, std::chrono::seconds{0}, longest).count())};
+    using count = decltype(linger::l_linger);
+    constexpr std::chrono::seconds longest{std::numeric_limits<count>::max()};
+    const linger value{1,
+                       static_cast<count>(std::clamp(wait, std::chrono::seconds{0}, longest).count())};
     require(sys::set_option(descriptor_, SOL_SOCKET, SO_LINGER, &value, sizeof value), "setsockopt");
 }
 
@@ -160,7 +149,7 @@ result<void> socket_view::finish_connect() const noexcept {
     // A connect to a free port of the ephemeral range can meet itself (simultaneous open, RFC 9293
     // 3.5): nobody is there, so it is a refusal.
     if (here && *here == *there && here->port() != 0)
-        return std::unexpected{make_error_code(std::errc::connection_refused)};
+        return std::unexpected{sys::error_of(std::errc::connection_refused)};
     return {};
 }
 
@@ -169,9 +158,7 @@ result<std::size_t> socket_view::recv(mutable_buffer room) const noexcept {
 }
 
 result<std::size_t> socket_view::recv(std::span<const mutable_buffer> rooms) const noexcept {
-    auto* parts = reinterpret_cast<iovec*>(const_cast<mutable_buffer*>(rooms.data()));
-    msghdr message = message_of(parts, rooms.size());
-    return sys::recv_message(descriptor_, message);
+    return sys::recv(descriptor_, rooms);
 }
 
 result<std::size_t> socket_view::send(const_buffer data) const noexcept {
@@ -179,28 +166,18 @@ result<std::size_t> socket_view::send(const_buffer data) const noexcept {
 }
 
 result<std::size_t> socket_view::send(std::span<const const_buffer> parts) const noexcept {
-    auto* pieces = reinterpret_cast<iovec*>(const_cast<const_buffer*>(parts.data()));
-    return sys::send_message(descriptor_, message_of(pieces, parts.size()));
+    return sys::send(descriptor_, parts);
 }
 
 result<received> socket_view::recvfrom(mutable_buffer room) const noexcept {
     name_room sender;
-    iovec part{room.data(), room.size()};
-    msghdr message = message_of(&part, 1);
-    message.msg_name = sender.data();
-    message.msg_namelen = static_cast<socklen_t>(sender.size);
-    const auto size = sys::recv_message(descriptor_, message);
-    if (!size) return std::unexpected{size.error()};
-    sender.size = message.msg_namelen;
-    return received{*size, sender.get(), (message.msg_flags & MSG_TRUNC) != 0};
+    const auto got = sys::recv_from(descriptor_, room, sender.data(), sender.size);
+    if (!got) return std::unexpected{got.error()};
+    return received{got->size, sender.get(), got->truncated};
 }
 
 result<std::size_t> socket_view::sendto(const_buffer data, const address& peer) const noexcept {
-    iovec part{const_cast<void*>(data.data()), data.size()};
-    msghdr message = message_of(&part, 1);
-    message.msg_name = const_cast<void*>(peer.data());
-    message.msg_namelen = static_cast<socklen_t>(peer.size());
-    return sys::send_message(descriptor_, message);
+    return sys::send_to(descriptor_, data, native(peer), peer.size());
 }
 
 result<void> socket_view::shutdown(shutdown_side side) const noexcept {

@@ -1,14 +1,14 @@
+#include <algorithm>
 #include <cerrno>
 
 #include <fcntl.h>
-#include <net/if.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/file.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "system/net_headers.hpp"
 #include "system/system.hpp"
 
 namespace selectors::sys {
@@ -47,6 +47,18 @@ result<std::size_t> transferred(ssize_t outcome) noexcept {
     return static_cast<std::size_t>(outcome);
 }
 
+// A list of buffers is handed to the system as it is.
+static_assert(sizeof(const_buffer) == sizeof(iovec) && sizeof(mutable_buffer) == sizeof(iovec));
+
+template <class Buffer>
+msghdr message_of(const Buffer* parts, std::size_t count) noexcept {
+    constexpr std::size_t most_buffers = 1024;
+    msghdr message{};
+    message.msg_iov = reinterpret_cast<iovec*>(const_cast<Buffer*>(parts));
+    message.msg_iovlen = std::min(count, most_buffers);
+    return message;
+}
+
 /// Registered once, when the library is loaded.
 [[maybe_unused]] const int watching_forks = pthread_atfork(
     nullptr, nullptr, [] { detail::process_epoch.fetch_add(1, std::memory_order_relaxed); });
@@ -56,6 +68,12 @@ result<std::size_t> transferred(ssize_t outcome) noexcept {
 std::error_code last_error() noexcept {
     return {errno, std::system_category()};
 }
+
+std::error_code error_of(std::errc what) noexcept {
+    return make_error_code(what);
+}
+
+void start() noexcept {}
 
 constinit thread_local hook before_close = nullptr;
 
@@ -129,11 +147,32 @@ result<std::size_t> send(native_handle descriptor, const void* data, std::size_t
     return transferred(uninterrupted([&] { return ::send(descriptor, data, size, no_signal); }));
 }
 
-result<std::size_t> recv_message(native_handle descriptor, msghdr& message) noexcept {
+result<std::size_t> recv(native_handle descriptor, std::span<const mutable_buffer> rooms) noexcept {
+    msghdr message = message_of(rooms.data(), rooms.size());
     return transferred(uninterrupted([&] { return ::recvmsg(descriptor, &message, 0); }));
 }
 
-result<std::size_t> send_message(native_handle descriptor, const msghdr& message) noexcept {
+result<std::size_t> send(native_handle descriptor, std::span<const const_buffer> parts) noexcept {
+    const msghdr message = message_of(parts.data(), parts.size());
+    return transferred(uninterrupted([&] { return ::sendmsg(descriptor, &message, no_signal); }));
+}
+
+result<datagram> recv_from(native_handle descriptor, mutable_buffer room, sockaddr* sender,
+                           std::size_t& sender_size) noexcept {
+    msghdr message = message_of(&room, 1);
+    message.msg_name = sender;
+    message.msg_namelen = static_cast<socklen_t>(sender_size);
+    const auto size = uninterrupted([&] { return ::recvmsg(descriptor, &message, 0); });
+    if (size < 0) return failure();
+    sender_size = message.msg_namelen;
+    return datagram{static_cast<std::size_t>(size), (message.msg_flags & MSG_TRUNC) != 0};
+}
+
+result<std::size_t> send_to(native_handle descriptor, const_buffer data, const sockaddr* peer,
+                            std::size_t peer_size) noexcept {
+    msghdr message = message_of(&data, 1);
+    message.msg_name = const_cast<sockaddr*>(peer);
+    message.msg_namelen = static_cast<socklen_t>(peer_size);
     return transferred(uninterrupted([&] { return ::sendmsg(descriptor, &message, no_signal); }));
 }
 
@@ -163,6 +202,18 @@ result<std::size_t> get_option(native_handle descriptor, int level, int name, vo
     auto length = static_cast<socklen_t>(size);
     if (::getsockopt(descriptor, level, name, value, &length) < 0) return failure();
     return std::size_t{length};
+}
+
+result<void> set_reuse_address(native_handle descriptor, bool on) noexcept {
+    const int value = on;
+    return set_option(descriptor, SOL_SOCKET, SO_REUSEADDR, &value, sizeof value);
+}
+
+result<bool> reuse_address(native_handle descriptor) noexcept {
+    int value = 0;
+    const auto got = get_option(descriptor, SOL_SOCKET, SO_REUSEADDR, &value, sizeof value);
+    if (!got) return std::unexpected{got.error()};
+    return value != 0;
 }
 
 bool is_socket_file(const char* path) noexcept {

@@ -1,31 +1,35 @@
 // system/system.hpp - every call on sockets, clocks and wakers that this library makes.
 //
 // Thin: one function a call, the error as a result, interrupted calls begun again. posix.cpp has what
-// every Unix has; linux.cpp and bsd.cpp what differs there. Nothing above includes an operating system
-// header for sockets but to name constants.
+// every Unix has; linux.cpp and bsd.cpp what differs there; windows.cpp has it all for Windows. Nothing
+// above includes an operating system header for sockets but to name constants.
 #pragma once
 
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include <selectors/buffer.hpp>
 #include <selectors/descriptor.hpp>
 #include <selectors/result.hpp>
 
-struct iovec;
-struct msghdr;
 struct pollfd;
 struct sockaddr;
 struct timespec;
 
 namespace selectors::sys {
 
-/// errno as a code.
+/// What the last call that failed in this thread has left: errno as a code, or Winsock's.
 std::error_code last_error() noexcept;
+/// The system's own code for something that the library finds out itself.
+std::error_code error_of(std::errc what) noexcept;
+/// Must come before the first call that takes no descriptor; once is enough. Windows wants it.
+void start() noexcept;
 
 // --- descriptors ---------------------------------------------------------------------------------
 
@@ -84,8 +88,19 @@ result<native_handle> accept(native_handle descriptor, sockaddr* peer, std::size
 result<void> connect(native_handle descriptor, const sockaddr* peer, std::size_t size) noexcept;
 result<std::size_t> recv(native_handle descriptor, void* room, std::size_t size) noexcept;
 result<std::size_t> send(native_handle descriptor, const void* data, std::size_t size) noexcept;
-result<std::size_t> recv_message(native_handle descriptor, msghdr& message) noexcept;
-result<std::size_t> send_message(native_handle descriptor, const msghdr& message) noexcept;
+/// Of several buffers at most 1,024 are looked at: IOV_MAX, everywhere that has one.
+result<std::size_t> recv(native_handle descriptor, std::span<const mutable_buffer> rooms) noexcept;
+result<std::size_t> send(native_handle descriptor, std::span<const const_buffer> parts) noexcept;
+
+struct datagram {
+    std::size_t size;
+    bool truncated;
+};
+/// `sender_size`: of the room for the sender's address, then of the address.
+result<datagram> recv_from(native_handle descriptor, mutable_buffer room, sockaddr* sender,
+                           std::size_t& sender_size) noexcept;
+result<std::size_t> send_to(native_handle descriptor, const_buffer data, const sockaddr* peer,
+                            std::size_t peer_size) noexcept;
 result<void> shutdown(native_handle descriptor, int how) noexcept;
 result<std::size_t> local_name(native_handle descriptor, sockaddr* room, std::size_t size) noexcept;
 result<std::size_t> peer_name(native_handle descriptor, sockaddr* room, std::size_t size) noexcept;
@@ -93,6 +108,10 @@ result<void> set_option(native_handle descriptor, int level, int name, const voi
                         std::size_t size) noexcept;
 result<std::size_t> get_option(native_handle descriptor, int level, int name, void* value,
                                std::size_t size) noexcept;
+
+/// Binds although old connections of the port linger, and never where somebody listens.
+result<void> set_reuse_address(native_handle descriptor, bool on) noexcept;
+result<bool> reuse_address(native_handle descriptor) noexcept;
 
 // --- the files of Unix sockets -------------------------------------------------------------------
 
