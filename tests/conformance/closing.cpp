@@ -2,8 +2,6 @@
 #include <thread>
 #include <vector>
 
-#include <sys/wait.h>
-
 #include "conformance.hpp"
 
 namespace selectors::testing {
@@ -46,6 +44,7 @@ CASE(a_key_may_remove_itself) {
 
 // TRAPS 4: mio#219, libuv#968.
 CASE(stale_event_in_same_batch) {
+    NEEDS(chosen_numbers);
     auto bag = make_bag<int>();
     auto first = make_pair();
     auto second = make_pair();
@@ -92,10 +91,11 @@ CASE(a_key_removed_and_added_again_in_one_batch_sees_no_old_event) {
 
 // TRAPS 1: CPython's EpollSelector, mio#361, uvloop#61, libuv#4323.
 CASE(duplicate_close_reuse) {
+    NEEDS(chosen_numbers);
     auto bag = make_counted_bag<int>();
     auto old = make_pair();
     const native_handle number = old.a.descriptor();
-    const socket duplicate = own(::fcntl(number, F_DUPFD_CLOEXEC, 0));
+    const socket duplicate = duplicate_of(number);
     bag.add(number, event::read, 1);
     old.a.close();
     bag.remove(number);
@@ -112,14 +112,15 @@ CASE(duplicate_close_reuse) {
 }
 
 CASE(an_orphan_that_comes_back_to_its_number_can_be_added) {
+    NEEDS(chosen_numbers);
     auto bag = make_bag<int>();
     auto [a, b] = make_pair();
     const native_handle number = a.descriptor();
-    const socket duplicate = own(::fcntl(number, F_DUPFD_CLOEXEC, 0));
+    const socket duplicate = duplicate_of(number);
     bag.add(number, event::read, 1);
     a.close();
     bag.remove(number);
-    const socket back = own(::dup3(duplicate.descriptor(), number, O_CLOEXEC));
+    const socket back = duplicate_at(duplicate.descriptor(), number);
     bag.add(number, event::write, 2);
     put(b);
     EXPECT_EQ(reported(bag.select(1s)), (events_by_descriptor{{number, event::write}}));
@@ -128,19 +129,18 @@ CASE(an_orphan_that_comes_back_to_its_number_can_be_added) {
 }
 
 CASE(an_orphan_kept_alive_by_a_fork_is_silent) {
+    NEEDS(forks);
     auto bag = make_counted_bag();
     auto old = make_pair();
     auto [stop, stopped] = make_pair();
     bag.add(old.a, event::read);
-    const pid_t child = ::fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) {  // holds old.a open until the parent's end of `stop` closes
+    // Holds old.a open until the parent's end of `stop` closes.
+    const child holder{[&stop = stop, &stopped = stopped] {
         stop.close();
         stopped.set_mode(blocking);
         std::array<char, 1> room;
-        (void)stopped.recv(room);
-        ::_exit(0);
-    }
+        return stopped.recv(room).has_value();
+    }};
     const native_handle number = old.a.descriptor();
     old.a.close();
     bag.remove(number);
@@ -150,9 +150,7 @@ CASE(an_orphan_kept_alive_by_a_fork_is_silent) {
     expect_silence(bag, 50ms);
     EXPECT_LE(counted().wait - before, 3);
     stop.close();
-    int status = 0;
-    ASSERT_EQ(::waitpid(child, &status, 0), child);
-    EXPECT_EQ(status, 0);
+    EXPECT_EQ(holder.join(), 0);
 }
 
 CASE(a_rebuild_for_an_orphan_keeps_everybody_else) {
@@ -170,7 +168,7 @@ CASE(a_rebuild_for_an_orphan_keeps_everybody_else) {
     EXPECT_EQ(reported(bag.select(1s)).size(), 1U);
     bag.add(armed.a, event::read, 4, trigger::oneshot);
     bag.add(old.a, event::read, 5);
-    const socket duplicate = own(::fcntl(old.a.descriptor(), F_DUPFD_CLOEXEC, 0));
+    const socket duplicate = duplicate_of(old.a.descriptor());
     const native_handle number = old.a.descriptor();
     old.a.close();
     bag.remove(number);
@@ -189,6 +187,7 @@ CASE(a_rebuild_for_an_orphan_keeps_everybody_else) {
 
 // TRAPS 2: polling#262.
 CASE(bookkeeping_outlives_close) {
+    NEEDS(chosen_numbers);
     auto bag = make_bag<int>();
     auto old = make_pair();
     const native_handle number = old.a.descriptor();
@@ -269,7 +268,7 @@ CASE(an_orphan_left_by_a_failed_change_is_silent) {
     auto bag = make_counted_bag<int>();
     auto old = make_pair();
     const native_handle number = old.a.descriptor();
-    const socket duplicate = own(::fcntl(number, F_DUPFD_CLOEXEC, 0));
+    const socket duplicate = duplicate_of(number);
     bag.add(number, event::read, 1);
     old.a.close();
     bag.modify(number, event::read | event::write);
@@ -340,6 +339,7 @@ CASE(a_failure_that_is_taken_back_is_not_reported) {
 }
 
 CASE(remove_of_a_parked_and_of_a_closed_parked_key_works) {
+    NEEDS(chosen_numbers);
     auto bag = make_bag<int>();
     auto [a, b] = make_pair();
     bag.add(a, event::read, 1);

@@ -6,7 +6,8 @@
 //     }
 //
 // registers conformance.epoll.remove_in_the_same_batch_silences_the_key, and the same for poll and
-// select. What a mechanism cannot express is said in the case, with its reason: NOT_EXPRESSIBLE(...).
+// select. What a mechanism cannot express is said in the case, with its reason: NOT_EXPRESSIBLE(...);
+// and what a platform cannot: NEEDS(...).
 #pragma once
 
 #include <array>
@@ -17,14 +18,12 @@
 #include <string>
 #include <utility>
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <selectors/selectors.hpp>
 
 #include "support/counting_backend.hpp"
+#include "support/platform.hpp"
 
 namespace selectors::testing {
 
@@ -76,9 +75,7 @@ bool register_case(const char* name, case_factory make, const char* file, int li
         __FILE__, __LINE__);                                                                           \
     void name::TestBody()
 
-#define NOT_EXPRESSIBLE(reason) GTEST_SKIP() << "not expressible: " << reason
-
-/// A connected pair of non-blocking Unix sockets.
+/// A connected pair of non-blocking sockets: Unix ones, or TCP where there are none.
 struct two_ends {
     socket a;
     socket b;
@@ -106,50 +103,26 @@ inline void take(socket_view from) {
     ASSERT_TRUE(from.recv(room).has_value());
 }
 
+/// One byte of priority data.
+inline void put_urgent(socket_view to) {
+    ASSERT_EQ(::send(to.descriptor(), "!", 1, MSG_OOB), 1);
+}
+
 /// The number of a descriptor that was open a moment ago.
 inline native_handle closed_descriptor() {
     auto [a, b] = socket::pair();
     return a.descriptor();
 }
 
-/// A file descriptor that closes itself.
-inline socket own(int descriptor) {
-    EXPECT_GE(descriptor, 0) << "errno " << errno;
-    return socket{descriptor};
-}
-
-inline socket duplicate_of(native_handle descriptor) {
-    return own(::fcntl(descriptor, F_DUPFD_CLOEXEC, 0));
-}
-
 /// Moves the descriptor of `what` to exactly `number`, closing what was there.
 inline void renumber(socket& what, native_handle number) {
     if (what.descriptor() == number) return;
-    ASSERT_EQ(::dup3(what.descriptor(), number, O_CLOEXEC), number);
-    what = socket{number};
-}
-
-/// A file with four bytes in it, and no name.
-inline socket make_file() {
-    socket file = own(::open(::testing::TempDir().c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-    EXPECT_EQ(::write(file.descriptor(), "text", 4), 4);
-    return file;
+    what = duplicate_at(what.descriptor(), number);
 }
 
 /// Runs in a forked child; the wait status, 0 if what it says is true.
 inline int in_child(const std::function<bool()>& body) {
-    const pid_t child = ::fork();
-    if (child == 0) {
-        bool fine = false;
-        try {
-            fine = body();
-        } catch (...) {
-        }
-        ::_exit(fine ? 0 : 1);
-    }
-    int status = -1;
-    EXPECT_EQ(::waitpid(child, &status, 0), child);
-    return status;
+    return child{body}.join();
 }
 
 /// What one select reports, by descriptor. A descriptor that is reported twice fails the test.

@@ -4,6 +4,7 @@
 namespace selectors::testing {
 // TRAPS 11: h2o#1427.
 CASE(a_child_that_removes_leaves_the_parents_bag_alone) {
+    NEEDS(forks);
     auto bag = make_bag<int>();
     auto [a, b] = make_pair();
     auto [c, d] = make_pair();
@@ -21,6 +22,7 @@ CASE(a_child_that_removes_leaves_the_parents_bag_alone) {
 }
 
 CASE(a_child_sees_what_the_parent_registered) {
+    NEEDS(forks);
     auto bag = make_bag<int>();
     auto [a, b] = make_pair();
     auto [parked, p] = make_pair();
@@ -44,6 +46,7 @@ CASE(a_child_sees_what_the_parent_registered) {
 }
 
 CASE(a_child_can_add_and_the_parent_does_not_see_it) {
+    NEEDS(forks);
     auto bag = make_bag<int>();
     auto [a, b] = make_pair();
     put(b);
@@ -56,6 +59,7 @@ CASE(a_child_can_add_and_the_parent_does_not_see_it) {
 }
 
 CASE(a_childs_wake_does_not_wake_the_parent) {
+    NEEDS(forks);
     auto bag = make_counted_bag();
     EXPECT_EQ(in_child([&] {
                   bag.wake();  // before its bag is its own
@@ -70,6 +74,7 @@ CASE(a_childs_wake_does_not_wake_the_parent) {
 }
 
 CASE(a_child_that_ends_with_its_bag_leaves_the_parents_alone) {
+    NEEDS(forks);
     auto bag = std::make_unique<selector<int>>(make_bag<int>());
     auto [a, b] = make_pair();
     bag->add(a, event::read, 1);
@@ -124,6 +129,7 @@ CASE(in_a_child_a_bag_closes_no_descriptor_but_its_own) {
 }
 
 CASE(a_fork_inside_the_batch_is_survived_by_both) {
+    NEEDS(forks);
     auto bag = make_bag<int>();
     auto [a, b] = make_pair();
     auto [c, d] = make_pair();
@@ -144,6 +150,7 @@ CASE(a_fork_inside_the_batch_is_survived_by_both) {
 }
 
 CASE(grandchildren_have_their_own_too) {
+    NEEDS(forks);
     auto bag = make_bag<int>();
     auto [a, b] = make_pair();
     put(b);

@@ -2,9 +2,6 @@
 #include <thread>
 #include <vector>
 
-#include <sys/socket.h>
-#include <sys/stat.h>
-
 #include "conformance.hpp"
 
 namespace selectors::testing {
@@ -44,7 +41,7 @@ CASE(move_assignment_destroys_the_old_data_once) {
 CASE(data_that_is_a_number_is_no_descriptor) {
     auto numbers = make_bag<int>();
     auto [a, b] = make_pair();
-    EXPECT_THROW(numbers.add(-1, event::read, a.descriptor()), std::invalid_argument);
+    EXPECT_THROW(numbers.add(-1, event::read, static_cast<int>(a.descriptor())), std::invalid_argument);
     EXPECT_FALSE(numbers.contains(a));
     EXPECT_EQ(numbers.add(a.descriptor(), event::read).data, 0);
     auto flags = make_bag<bool>();
@@ -55,7 +52,7 @@ CASE(a_key_of_another_bag_is_not_registered) {
     auto one = make_bag<int>();
     auto two = make_bag<int>();
     auto [a, b] = make_pair();
-    const socket high = own(::fcntl(b.descriptor(), F_DUPFD_CLOEXEC, 500));
+    const socket high = duplicate_of(b.descriptor(), 500);
     const auto key = one.add(high, event::read, 1);
     EXPECT_THROW(two.remove(key), not_registered);
     two.add(a, event::read, 2);
@@ -73,6 +70,7 @@ CASE(a_key_can_be_assigned) {
 }
 
 CASE(a_file_closed_in_the_bag_is_silent) {
+    NEEDS(files);
     auto bag = make_bag<int>();
     socket closed = make_file();
     const socket open = make_file();
@@ -90,24 +88,26 @@ CASE(a_file_closed_in_the_bag_is_silent) {
 }
 
 CASE(some_of_many_files_closed_in_the_bag_leave_the_others_their_turn) {
+    NEEDS(files);
     auto bag = make_bag();
-    std::vector<socket> files;
+    std::vector<socket> many;
     for (int i = 0; i < 50; ++i) {
-        files.push_back(make_file());
-        bag.add(files.back(), event::read);
+        many.push_back(make_file());
+        bag.add(many.back(), event::read);
     }
     events_by_descriptor open;
-    for (std::size_t i = 0; i < files.size(); ++i)
+    for (std::size_t i = 0; i < many.size(); ++i)
         if (i % 3 == 0)
-            files[i].close();
+            many[i].close();
         else
-            open.emplace(files[i].descriptor(), event::read);
+            open.emplace(many[i].descriptor(), event::read);
     EXPECT_EQ(reported(bag.select()), open);
     EXPECT_EQ(reported(bag.select()), open);
 }
 
 CASE(the_mere_name_of_a_file_is_ebadf) {
-    const socket name = own(::open("/", O_PATH | O_CLOEXEC));
+    NEEDS(files);
+    const socket name = open_name();
     auto bag = make_bag();
     try {
         bag.add(name.descriptor(), event::read);
@@ -121,7 +121,7 @@ CASE(the_mere_name_of_a_file_is_ebadf) {
 CASE(the_bags_own_descriptors_cannot_be_added) {
     const native_handle first = closed_descriptor();
     auto bag = make_bag();
-    for (native_handle own_one = first; ::fcntl(own_one, F_GETFD) >= 0; ++own_one)
+    for (native_handle own_one = first; is_open(own_one); own_one = next_number(own_one))
         EXPECT_THROW(bag.add(own_one, event::read), std::system_error) << own_one;
     EXPECT_TRUE(wakes(bag));
     EXPECT_GE(time_of([&] { (void)bag.select(5ms); }), 5ms);
@@ -135,6 +135,7 @@ CASE(the_bags_own_descriptors_are_closed_by_exec) {
 }
 
 CASE(a_child_gives_no_closed_key_its_own_descriptors) {
+    NEEDS(forks);
     auto bag = make_bag<int>();
     auto victim = make_pair();
     const native_handle number = victim.a.descriptor();
@@ -165,6 +166,7 @@ CASE(a_select_whose_unreached_keys_were_parked_still_waits) {
 }
 
 CASE(in_a_child_an_unreached_oneshot_is_told_once) {
+    NEEDS(forks);
     auto bag = make_bag();
     auto first = make_pair();
     auto second = make_pair();
@@ -181,6 +183,7 @@ CASE(in_a_child_an_unreached_oneshot_is_told_once) {
 }
 
 CASE(an_interest_taken_back_in_a_childs_batch_is_not_reported) {
+    NEEDS(forks);
     auto bag = make_bag();
     auto first = make_pair();
     auto second = make_pair();
@@ -205,6 +208,7 @@ CASE(an_interest_taken_back_in_a_childs_batch_is_not_reported) {
 }
 
 CASE(a_failure_repaired_in_its_batch_is_no_failure) {
+    NEEDS(chosen_numbers);
     for (const trigger mode : {trigger::level, trigger::oneshot}) {
         auto bag = make_bag<int>();
         auto one = make_pair();
@@ -232,6 +236,7 @@ CASE(a_failure_repaired_in_its_batch_is_no_failure) {
 }
 
 CASE(after_a_failed_change_an_orphan_does_not_speak_for_the_key) {
+    NEEDS(chosen_numbers);
     auto bag = make_bag<int>();
     auto old = make_pair();
     const native_handle number = old.a.descriptor();
@@ -275,6 +280,7 @@ CASE(a_backend_that_refuses_a_change_has_forgotten_the_descriptor) {
 }
 
 CASE(after_parking_a_closed_descriptor_an_orphan_does_not_speak_for_the_key) {
+    NEEDS(chosen_numbers);
     auto bag = make_bag<int>();
     auto old = make_pair();
     const native_handle number = old.a.descriptor();
@@ -313,6 +319,7 @@ CASE(an_exclusive_key_leaves_no_orphan) {
 }
 
 CASE(an_orphan_of_any_trigger_that_comes_back_can_be_added) {
+    NEEDS(chosen_numbers);
     for (const trigger then : {trigger::level, trigger::exclusive, trigger::edge})
         for (const trigger now : {trigger::level, trigger::exclusive, trigger::oneshot}) {
             auto bag = make_bag<int>();
@@ -325,7 +332,7 @@ CASE(an_orphan_of_any_trigger_that_comes_back_can_be_added) {
             bag.add(number, event::read, 1, then);
             a.close();
             bag.remove(number);
-            const socket back = own(::dup3(duplicate.descriptor(), number, O_CLOEXEC));
+            const socket back = duplicate_at(duplicate.descriptor(), number);
             EXPECT_NO_THROW(bag.add(number, event::read, 2, now)) << to_string(then) << to_string(now);
         }
 }
@@ -345,7 +352,7 @@ CASE(a_priority_key_that_was_removed_is_silent) {
     auto [a, b] = make_tcp_pair();
     bag.add(a, event::priority);
     bag.remove(a);
-    ASSERT_EQ(::send(b.descriptor(), "!", 1, MSG_OOB), 1);
+    put_urgent(b);
     expect_silence(bag, 10ms);
 }
 
@@ -354,12 +361,9 @@ CASE(an_edge_error_hidden_by_a_change_that_is_taken_back_comes_again) {
     if (!bag.backend().supports(trigger::edge))
         NOT_EXPRESSIBLE("the mechanism is level-triggered; asking for edge is refused");
     const auto make_full_pipe = [] {
-        int ends[2];
-        EXPECT_EQ(::pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
-        const std::vector<char> block(65536);
-        while (::write(ends[1], block.data(), block.size()) > 0) {
-        }
-        return two_ends{own(ends[0]), own(ends[1])};
+        auto [read, write] = make_pipe();
+        fill(write);
+        return two_ends{std::move(read), std::move(write)};
     };
     auto first = make_full_pipe();
     auto second = make_full_pipe();
@@ -414,6 +418,7 @@ CASE(modify_that_throws_leaves_a_pending_failure) {
 // While one thread wakes the bag, an orphan makes it begin anew: the wake must not land in a descriptor
 // that was closed meanwhile and is somebody else's by now.
 CASE(a_wake_during_a_rebuild_writes_into_nobodys_file) {
+    NEEDS(files);
     auto bag = make_bag();
     std::atomic<bool> stop = false;
     std::jthread waker{[&] {
@@ -428,14 +433,10 @@ CASE(a_wake_during_a_rebuild_writes_into_nobodys_file) {
         bag.remove(number);
         put(b);
         for (int i = 0; i < 3; ++i) (void)bag.select(0s);
-        std::vector<socket> files;
-        for (int i = 0; i < 4; ++i) files.push_back(make_file());
+        std::vector<socket> opened;
+        for (int i = 0; i < 4; ++i) opened.push_back(make_file());
         for (int i = 0; i < 20; ++i) (void)bag.select(0s);
-        for (const socket& file : files) {
-            struct stat status{};
-            ASSERT_EQ(::fstat(file.descriptor(), &status), 0);
-            ASSERT_EQ(status.st_size, 4) << "round " << round;
-        }
+        for (const socket& file : opened) ASSERT_EQ(size_of(file), 4) << "round " << round;
     }
     stop = true;
 }

@@ -3,13 +3,6 @@
 #include <set>
 #include <vector>
 
-#include <netinet/in.h>
-#include <sys/eventfd.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/timerfd.h>
-
 #include "conformance.hpp"
 
 namespace selectors::testing {
@@ -21,16 +14,6 @@ event asked_once(const std::string& backend, socket_view what, event interest) {
     bag.add(what, interest);
     const auto seen = reported(bag.select(0s));
     return seen.empty() ? event::none : seen.at(what.descriptor());
-}
-
-struct pipe_ends {
-    socket read;
-    socket write;
-};
-pipe_ends make_pipe() {
-    int ends[2];
-    EXPECT_EQ(::pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
-    return {own(ends[0]), own(ends[1])};
 }
 
 }  // namespace
@@ -94,44 +77,47 @@ CASE(parked_is_silent_even_for_a_hang_up) {
     put(b);
     b.set_linger(0s);
     b.close();
-    d.close();
+    hang_up(d);
     const int before = counted().wait;
     expect_silence(bag, 50ms);
     EXPECT_LE(counted().wait - before, 2) << "it wakes up for what is parked";
     EXPECT_EQ(bag.size(), 2U);
     bag.modify(c, event::read);
     EXPECT_EQ(reported(bag.select(1s)),
-              (events_by_descriptor{{c.descriptor(), event::read | event::hangup}}));
+              (events_by_descriptor{{c.descriptor(), event::read | hung_up}}));
 }
 
 CASE(hang_up_stands_beside_what_was_asked_for) {
     auto [a, b] = make_pair();
-    b.close();
-    EXPECT_EQ(asked_once(backend(), a, event::read), event::read | event::hangup);
-    EXPECT_EQ(asked_once(backend(), a, event::write), event::write | event::hangup);
-    EXPECT_EQ(asked_once(backend(), a, both), both | event::hangup);
+    hang_up(b);
+    EXPECT_EQ(asked_once(backend(), a, event::read), event::read | hung_up);
+    EXPECT_EQ(asked_once(backend(), a, event::write), event::write | hung_up);
+    EXPECT_EQ(asked_once(backend(), a, both), both | hung_up);
     std::array<char, 1> room;
-    EXPECT_EQ(or_throw(a.recv(room)), 0U);
+    const auto end = a.recv(room);
+    EXPECT_TRUE(end ? *end == 0 : end.error() == errc::reset);
 }
 
 CASE(the_end_of_a_pipe_is_a_hang_up_with_read) {
+    NEEDS(pipes);
     auto [read, write] = make_pipe();
     write.close();
     EXPECT_EQ(asked_once(backend(), read, event::read), event::read | event::hangup);
 }
 
 CASE(an_error_stands_beside_what_was_asked_for) {
-    auto [read, write] = make_pipe();
-    read.close();
-    EXPECT_EQ(asked_once(backend(), write, event::write), event::write | event::error);
-
+    if (!pipes.lacking) {
+        auto [read, write] = make_pipe();
+        read.close();
+        EXPECT_EQ(asked_once(backend(), write, event::write), event::write | event::error);
+    }
     auto [a, b] = make_tcp_pair();
     b.set_linger(0s);
     b.close();  // resets
     const event seen = asked_once(backend(), a, event::read);
     EXPECT_EQ(seen & (event::read | event::error), event::read | event::error) << to_string(seen);
     std::array<char, 1> room;
-    EXPECT_EQ(a.recv(room).error(), errc::reset);
+    EXPECT_TRUE(is_reset(a.recv(room)));
 }
 
 CASE(a_half_close_is_read_and_no_hang_up) {
@@ -274,7 +260,7 @@ CASE(priority_without_read_is_reported_alone) {
     put(b);
     bag.add(a, event::priority);
     EXPECT_TRUE(reported(bag.select(0s)).empty()) << "plain data is no priority";
-    ASSERT_EQ(::send(b.descriptor(), "!", 1, MSG_OOB), 1);
+    put_urgent(b);
     EXPECT_EQ(reported(bag.select(1s)), (events_by_descriptor{{a.descriptor(), event::priority}}));
     bag.modify(a, event::priority | event::read);
     EXPECT_EQ(reported(bag.select(1s)),
@@ -287,15 +273,16 @@ CASE(a_hang_up_with_priority_alone_is_reported) {
     if (backend_is("select"))
         NOT_EXPRESSIBLE("select(2) has no set that a hang-up wakes but those of read and write");
     auto [a, b] = make_pair();
-    b.close();
-    EXPECT_EQ(asked_once(backend(), a, event::priority), event::hangup);
+    hang_up(b);
+    EXPECT_EQ(asked_once(backend(), a, event::priority), hung_up);
 }
 
 // TRAPS 8: cpython#84432.
 CASE(files_and_directories_are_always_ready) {
+    NEEDS(files);
     const socket file = make_file();
-    const socket folder = own(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    const socket null = own(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    const socket folder = open_folder();
+    const socket null = open_null_device();
     auto bag = make_bag<int>();
     bag.add(file, both, 1);
     bag.add(folder, event::read, 2);
@@ -305,7 +292,7 @@ CASE(files_and_directories_are_always_ready) {
                                    {null.descriptor(), event::write}};
     EXPECT_EQ(reported(bag.select()), all);
     EXPECT_EQ(reported(bag.select(1s)), all);
-    ASSERT_EQ(::lseek(file.descriptor(), 0, SEEK_END), 4);  // at the end of the file, too
+    go_to_the_end(file);
     EXPECT_EQ(reported(bag.select(0s)), all);
     bag.modify(file, event::none);
     bag.modify(folder, event::write);
@@ -320,6 +307,7 @@ CASE(files_and_directories_are_always_ready) {
 }
 
 CASE(a_file_can_be_parked_from_the_start) {
+    NEEDS(files);
     const socket file = make_file();
     auto bag = make_bag();
     bag.add(file, event::none);
@@ -331,12 +319,13 @@ CASE(a_file_can_be_parked_from_the_start) {
 }
 
 CASE(files_do_not_hide_the_sockets) {
+    NEEDS(files);
     auto bag = make_bag();
     const socket file = make_file();
-    std::vector<socket> files;
+    std::vector<socket> many;
     for (int i = 0; i < 2000; ++i) {
-        files.push_back(own(::fcntl(file.descriptor(), F_DUPFD_CLOEXEC, 0)));
-        bag.add(files.back(), event::read);
+        many.push_back(duplicate_of(file.descriptor()));
+        bag.add(many.back(), event::read);
     }
     auto [a, b] = make_pair();
     put(b);
@@ -348,17 +337,17 @@ CASE(files_do_not_hide_the_sockets) {
 }
 
 CASE(other_kinds_of_descriptors_work) {
+    NEEDS(files);
     auto bag = make_bag();
-    const socket counter = own(::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
+    const socket counter = make_counter(1);
     bag.add(counter, both);
     EXPECT_EQ(reported(bag.select(1s)).at(counter.descriptor()), both);
     bag.remove(counter);
 
-    const socket timer = own(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+    const socket timer = make_timer();
     bag.add(timer, event::read);
     EXPECT_TRUE(reported(bag.select(0s)).empty());
-    const itimerspec soon{{}, {0, 1'000'000}};
-    ASSERT_EQ(::timerfd_settime(timer.descriptor(), 0, &soon, nullptr), 0);
+    start(timer, 1ms);
     EXPECT_EQ(reported(bag.select(5s)).count(timer.descriptor()), 1U);
     bag.remove(timer);
 
@@ -368,48 +357,45 @@ CASE(other_kinds_of_descriptors_work) {
     EXPECT_EQ(reported(bag.select(1s)), (events_by_descriptor{{write.descriptor(), event::write}}));
     bag.remove(write);
 
-    const socket terminal = own(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
-    ASSERT_EQ(::grantpt(terminal.descriptor()), 0);
-    ASSERT_EQ(::unlockpt(terminal.descriptor()), 0);
-    const socket typed = own(::open(::ptsname(terminal.descriptor()), O_RDWR | O_NOCTTY | O_CLOEXEC));
+    auto [keyboard, typed] = make_terminal();
     bag.add(typed, event::read);
     EXPECT_EQ(reported(bag.select(0s)).count(typed.descriptor()), 0U);
-    ASSERT_EQ(::write(terminal.descriptor(), "line\n", 5), 5);
+    write_to(keyboard, "line\n");
     EXPECT_EQ(reported(bag.select(1s)).count(typed.descriptor()), 1U);
 
-    const std::string path = ::testing::TempDir() + "fifo-" + std::to_string(::getpid()) + backend();
-    ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
-    const socket fifo = own(::open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
-    ::unlink(path.c_str());
+    const socket fifo = make_fifo("fifo-" + backend());
     bag.add(fifo, event::read);
     EXPECT_EQ(reported(bag.select(0s)).count(fifo.descriptor()), 0U);
-    ASSERT_EQ(::write(fifo.descriptor(), "x", 1), 1);
+    write_to(fifo, "x");
     EXPECT_EQ(reported(bag.select(1s)).count(fifo.descriptor()), 1U);
 }
 
 // tokio#4549: Linux reports a hang-up for a TCP socket that was never connected. kqueue's filters look at
-// what was shut down, and nothing was.
+// what was shut down, and nothing was; Windows has nothing to say either.
 CASE(a_socket_before_listen_or_connect_is_as_the_kernel_has_it) {
     const socket fresh = socket::tcp();
+    const bool silent = backend_is("kqueue") || backend_is("afd");
     EXPECT_EQ(asked_once(backend(), fresh, event::read),
-              backend_is("kqueue") ? event::none : event::read | event::hangup);
+              silent ? event::none : event::read | event::hangup);
     EXPECT_EQ(asked_once(backend(), fresh, event::none), event::none);
 }
 
 // TRAPS 7: AMQP-CPP#378, openssl#9686.
 CASE(descriptors_beyond_fd_setsize_work) {
+    NEEDS(chosen_numbers);
     auto bag = make_bag<int>();
     auto [a, b] = make_pair();
     std::vector<socket> high;
     for (const int number : {1023, 1024, 2000, 19'999}) {
-        high.push_back(own(::dup3(a.descriptor(), number, O_CLOEXEC)));
+        high.push_back(duplicate_at(a.descriptor(), static_cast<native_handle>(number)));
         bag.add(high.back(), both, number);
     }
     put(b);
     const auto seen = reported(bag.select(1s));
     EXPECT_EQ(seen.size(), 4U);
     for (const auto& [descriptor, events] : seen) EXPECT_EQ(events, both);
-    for (const socket& each : high) EXPECT_EQ(bag.remove(each), each.descriptor());
+    for (const socket& each : high)
+        EXPECT_EQ(static_cast<native_handle>(bag.remove(each)), each.descriptor());
 }
 
 CASE(what_does_not_fit_comes_first_next_time) {

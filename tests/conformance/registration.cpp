@@ -2,9 +2,6 @@
 #include <climits>
 #include <stdexcept>
 
-#include <sys/epoll.h>
-#include <sys/resource.h>
-
 #include "conformance.hpp"
 
 namespace selectors::testing {
@@ -33,7 +30,8 @@ CASE(add_of_a_negative_descriptor_is_an_invalid_argument) {
 CASE(add_of_a_closed_descriptor_is_ebadf) {
     auto bag = make_bag();
     expect_usable(bag, 0);
-    for (const native_handle closed : {closed_descriptor(), 19'000, 1'000'000, INT_MAX})
+    for (const native_handle closed :
+         std::initializer_list<native_handle>{closed_descriptor(), 19'000, 1'000'000, INT_MAX})
         for (const event interest : {event::read, event::write, event::priority, event::none}) {
             try {
                 bag.add(closed, interest);
@@ -131,17 +129,7 @@ CASE(what_the_kernel_refuses_leaves_the_bag_and_the_data_unchanged) {
     if (!backend_is("epoll")) NOT_EXPRESSIBLE("the mechanism refuses nothing but closed descriptors");
     auto bag = make_bag<std::unique_ptr<int>>();
     // Sets nested deeper than the kernel allows: ELOOP.
-    std::vector<socket> nested;
-    for (int depth = 0; depth < 6; ++depth) {
-        nested.push_back(own(::epoll_create1(EPOLL_CLOEXEC)));
-        epoll_event any{};
-        any.events = EPOLLIN;
-        if (depth > 0 && ::epoll_ctl(nested.back().descriptor(), EPOLL_CTL_ADD,
-                                     nested[nested.size() - 2].descriptor(), &any) != 0) {
-            nested.pop_back();
-            break;
-        }
-    }
+    const std::vector<socket> nested = nest_sets();
     auto attached = std::make_unique<int>(7);
     try {
         bag.add(nested.back(), event::read, std::move(attached));
@@ -158,26 +146,23 @@ CASE(what_the_kernel_refuses_leaves_the_bag_and_the_data_unchanged) {
 }
 
 CASE(no_descriptor_left_for_the_bag_itself_is_emfile) {
-    rlimit before{};
-    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+    NEEDS(descriptor_limits);
     const native_handle next_free = closed_descriptor();
-    rlimit tight = before;
-    tight.rlim_cur = static_cast<rlim_t>(next_free);
-    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &tight), 0);
-    try {
-        make_bag();
-        ADD_FAILURE() << "opened without a descriptor";
-    } catch (const std::system_error& refused) {
-        EXPECT_EQ(refused.code(), errc::too_many_descriptors) << refused.what();
-    }
-    // With room for only one of the two that epoll needs, nothing leaks either.
-    tight.rlim_cur = static_cast<rlim_t>(next_free) + 1;
-    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &tight), 0);
-    for (int tries = 0; tries < 3; ++tries) try {
+    {
+        descriptor_limit limit{next_free};
+        try {
             make_bag();
-        } catch (const std::system_error&) {
+            ADD_FAILURE() << "opened without a descriptor";
+        } catch (const std::system_error& refused) {
+            EXPECT_EQ(refused.code(), errc::too_many_descriptors) << refused.what();
         }
-    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+        // With room for only one of the two that epoll needs, nothing leaks either.
+        limit.set(next_free + 1);
+        for (int tries = 0; tries < 3; ++tries) try {
+                make_bag();
+            } catch (const std::system_error&) {
+            }
+    }
     EXPECT_EQ(closed_descriptor(), next_free) << "a descriptor leaked";
 }
 
@@ -204,7 +189,7 @@ CASE(data_stays_where_it_is_while_the_bag_grows) {
     const std::string* const where = &key.data;
     std::vector<socket> many;
     for (int i = 0; i < 3000; ++i) {
-        many.push_back(own(::fcntl(b.descriptor(), F_DUPFD_CLOEXEC, 0)));
+        many.push_back(duplicate_of(b.descriptor()));
         bag.add(many.back(), event::none, std::to_string(i));
     }
     EXPECT_EQ(&bag.get(a).data, where);

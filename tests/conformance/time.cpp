@@ -1,47 +1,20 @@
 // How long a select waits: never early, never spinning, whatever the number is.
 #include <climits>
-#include <csignal>
 #include <limits>
 #include <thread>
-
-#include <sys/time.h>
 
 #include "conformance.hpp"
 
 namespace selectors::testing {
 namespace {
 
-/// Sends SIGALRM to this process at a steady rate while it lives.
-class signal_storm {
-  public:
-    explicit signal_storm(std::chrono::microseconds every) {
-        struct sigaction action{};
-        action.sa_handler = [](int) { signals = signals + 1; };
-        ::sigaction(SIGALRM, &action, &before_);
-        signals = 0;
-        const auto period = static_cast<suseconds_t>(every.count());
-        const itimerval rate{{0, period}, {0, period}};
-        ::setitimer(ITIMER_REAL, &rate, nullptr);
-    }
-    signal_storm(const signal_storm&) = delete;
-    signal_storm& operator=(const signal_storm&) = delete;
-    ~signal_storm() {
-        const itimerval off{};
-        ::setitimer(ITIMER_REAL, &off, nullptr);
-        ::sigaction(SIGALRM, &before_, nullptr);
-    }
-    static inline volatile std::sig_atomic_t signals = 0;
-
-  private:
-    struct sigaction before_{};
-};
-
 /// Waits on another thread's wake; how long it took is at least `after`, if it waited at all.
 template <class Bag, class Wait>
 clock::duration waited_until_woken(Bag& bag, Wait wait, clock::duration after = 20ms) {
     const auto start = clock::now();
     std::jthread waker{[&] {
-        std::this_thread::sleep_until(start + after);
+        while (clock::now() < start + after)
+            std::this_thread::sleep_until(start + after);  // MinGW's is early
         bag.wake();
     }};
     wait();
@@ -150,6 +123,7 @@ CASE(select_until_takes_any_point_in_time) {
 
 // In milliseconds it would take ten times as long. The best of many, for the machine may be busy.
 CASE(a_hundred_microseconds_are_not_a_millisecond) {
+    if (backend_is("afd")) NOT_EXPRESSIBLE("the port of completions counts in milliseconds");
     auto bag = make_bag();
     auto best = clock::duration::max();
     for (int i = 0; i < 50; ++i)
@@ -177,6 +151,7 @@ CASE(over_long_units_do_not_overflow) {
 // TRAPS 17: bun#34780; the JDK under a signal storm. Of five waits the shortest counts: a wait that
 // begins anew with every signal never ends while the storm lasts, and this machine may be busy.
 CASE(signals_do_not_lengthen_or_shorten_a_wait) {
+    NEEDS(signals);
     auto bag = make_bag();
     auto shortest = clock::duration::max();
     const signal_storm storm{333us};
@@ -190,6 +165,7 @@ CASE(signals_do_not_lengthen_or_shorten_a_wait) {
 }
 
 CASE(events_come_through_a_signal_storm) {
+    NEEDS(signals);
     auto bag = make_bag();
     auto [a, b] = make_pair();
     bag.add(a, event::read);

@@ -2,8 +2,6 @@
 #include <stdexcept>
 #include <vector>
 
-#include <sys/socket.h>
-
 #include "conformance.hpp"
 
 namespace selectors::testing {
@@ -19,11 +17,11 @@ CASE(oneshot_is_reported_exactly_once_until_modified) {
     const int before = counted().wait;
     put(b);
     expect_silence(bag, 20ms);
-    b.close();
+    hang_up(b);
     expect_silence(bag, 20ms);  // not even for a hang-up
     EXPECT_LE(counted().wait - before, 4);
     bag.modify(a, event::read);
-    EXPECT_EQ(reported(bag.select(1s)).at(a.descriptor()), event::read | event::hangup);
+    EXPECT_EQ(reported(bag.select(1s)).at(a.descriptor()), event::read | hung_up);
     EXPECT_TRUE(reported(bag.select(0s)).empty());
 }
 
@@ -82,7 +80,8 @@ CASE(oneshot_can_be_parked_and_removed_armed_or_spent) {
 }
 
 CASE(oneshot_on_a_file_fires_once) {
-    const socket null = own(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    NEEDS(files);
+    const socket null = open_null_device();
     auto bag = make_bag();
     bag.add(null, both, trigger::oneshot);
     EXPECT_EQ(reported(bag.select()).at(null.descriptor()), both);

@@ -1,11 +1,9 @@
 // wake: from any thread and any signal handler; coalesced; never lost.
 #include <algorithm>
 #include <atomic>
-#include <csignal>
+#include <cerrno>
 #include <cstdlib>
 #include <thread>
-
-#include <pthread.h>
 
 #include "conformance.hpp"
 
@@ -137,27 +135,23 @@ CASE(what_was_written_before_a_wake_is_visible_after_the_select) {
 }
 
 CASE(a_signal_handler_may_wake) {
+    NEEDS(signals);
     auto bag = make_bag();
     static selector<>* woken;
     woken = &bag;
-    struct sigaction action{};
-    struct sigaction before{};
-    action.sa_handler = [](int) { woken->wake(); };
-    ASSERT_EQ(::sigaction(SIGUSR1, &action, &before), 0);
-    const pthread_t self = ::pthread_self();
+    const signal_to_this_thread signal{[](int) { woken->wake(); }};
     {
         std::jthread other{[&] {
             std::this_thread::sleep_for(10ms);
-            ::pthread_kill(self, SIGUSR1);
+            signal.send();
         }};
         EXPECT_TRUE(bag.select().empty());
     }
-    ::raise(SIGUSR1);
+    signal.send();
     EXPECT_TRUE(bag.select().empty());
     errno = 17;
-    ::raise(SIGUSR1);
+    signal.send();
     EXPECT_EQ(errno, 17) << "wake changed errno";
-    ::sigaction(SIGUSR1, &before, nullptr);
 }
 
 }  // namespace selectors::testing

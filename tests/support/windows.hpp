@@ -1,0 +1,167 @@
+// support/windows.hpp - what the tests want of Windows.
+#pragma once
+
+// clang-format off: winsock2.h must come before windows.h, which would bring its predecessor.
+#include <winsock2.h>
+#include <ws2tcpip.h>
+// clang-format on
+#undef far  // of 16 bits' memory
+#undef near
+
+#include <chrono>
+#include <cstdlib>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <selectors/socket.hpp>
+
+namespace selectors::testing {
+
+inline constexpr ability forks{"Windows has no fork"};
+inline constexpr ability chosen_numbers{"nobody can choose the number of a SOCKET"};
+inline constexpr ability files{"Windows can wait for sockets only; a file is refused"};
+inline constexpr ability pipes{"Windows can wait for sockets only; a pipe is refused"};
+inline constexpr ability signals{"no signal interrupts a thread of Windows"};
+inline constexpr ability descriptor_limits{"Windows limits no process to so many sockets"};
+inline constexpr ability unix_sockets{"wine has no Unix sockets"};
+inline constexpr ability nested_sets{"no set of sockets is a socket itself"};
+inline constexpr ability known_modes{"Windows cannot be asked whether a socket is non-blocking"};
+inline constexpr ability shared_ports{"Windows lets no sockets share a port"};
+
+#define SYSTEM_ERROR(name) WSAE##name
+
+/// A pair is a TCP connection: only a reset ends it both ways at once.
+inline constexpr event hung_up = event::hangup | event::error;
+inline constexpr bool pairs_hang_up = false;
+inline void hang_up(socket& end) {
+    end.set_linger(std::chrono::seconds{0});
+    end.close();
+}
+
+/// Wine 8 takes the error away when it looks whether there is one, and then recv knows but of the end.
+inline bool is_reset(const result<std::size_t>& got) {
+    return got ? *got == 0 : got.error() == errc::reset;
+}
+
+// --- descriptors ---------------------------------------------------------------------------------
+
+inline bool is_open(native_handle descriptor) {
+    DWORD flags = 0;
+    return ::GetHandleInformation(reinterpret_cast<HANDLE>(descriptor), &flags) != FALSE;
+}
+inline bool is_inherited(native_handle descriptor) {
+    DWORD flags = HANDLE_FLAG_INHERIT;
+    ::GetHandleInformation(reinterpret_cast<HANDLE>(descriptor), &flags);
+    return (flags & HANDLE_FLAG_INHERIT) != 0;
+}
+inline native_handle next_number(native_handle descriptor) {
+    return descriptor + 4;
+}
+
+inline socket own(native_handle descriptor) {
+    EXPECT_NE(descriptor, invalid_handle) << "error " << ::WSAGetLastError();
+    return socket{descriptor};
+}
+
+/// The number is whatever the system gives.
+inline socket duplicate_of(native_handle descriptor, native_handle /*at_least*/ = 0) {
+    WSAPROTOCOL_INFOW about{};
+    EXPECT_EQ(::WSADuplicateSocketW(descriptor, ::GetCurrentProcessId(), &about), 0);
+    return own(::WSASocketW(FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, &about, 0,
+                            WSA_FLAG_OVERLAPPED));
+}
+
+// --- what is not here: declared, so that every case is compiled ------------------------------------
+
+[[noreturn]] inline void not_here() {
+    std::abort();
+}
+
+inline socket duplicate_at(native_handle, native_handle) {
+    not_here();
+}
+class descriptor_limit {
+  public:
+    explicit descriptor_limit(native_handle) { not_here(); }
+    void set(native_handle) {}
+};
+inline socket make_file() {
+    not_here();
+}
+inline long size_of(const socket&) {
+    not_here();
+}
+inline void go_to_the_end(const socket&) {}
+inline socket open_folder() {
+    not_here();
+}
+inline socket open_null_device() {
+    not_here();
+}
+inline socket open_name() {
+    not_here();
+}
+struct pipe_ends {
+    socket read;
+    socket write;
+};
+inline pipe_ends make_pipe() {
+    not_here();
+}
+inline void write_to(const socket&, std::string_view) {}
+inline void fill(const socket&) {}
+inline socket make_counter(unsigned) {
+    not_here();
+}
+inline socket make_timer() {
+    not_here();
+}
+inline void start(const socket&, std::chrono::nanoseconds) {}
+struct terminal {
+    socket keyboard;
+    socket program;
+};
+inline terminal make_terminal() {
+    not_here();
+}
+inline socket make_fifo(const std::string&) {
+    not_here();
+}
+inline std::vector<socket> nest_sets() {
+    not_here();
+}
+class child {
+  public:
+    explicit child(const std::function<bool()>&) { not_here(); }
+    int join() const { return -1; }
+};
+class signal_storm {
+  public:
+    explicit signal_storm(std::chrono::microseconds) { not_here(); }
+    int signals = 0;
+};
+class signal_to_this_thread {
+  public:
+    explicit signal_to_this_thread(void (*)(int)) { not_here(); }
+    void send() const {}
+};
+
+/// There is no SIGPIPE.
+inline bool sigpipe_kills() {
+    return true;
+}
+
+inline long process_number() {
+    return static_cast<long>(::GetCurrentProcessId());
+}
+
+inline void set_environment(const char* name, const char* value) {
+    ::_putenv_s(name, value);
+}
+inline void unset_environment(const char* name) {
+    ::_putenv_s(name, "");
+}
+
+}  // namespace selectors::testing
