@@ -137,7 +137,7 @@ result<void> socket_view::take_error() const noexcept {
     int pending = 0;
     const auto got = sys::get_option(descriptor_, SOL_SOCKET, SO_ERROR, &pending, sizeof pending);
     if (!got) return std::unexpected{got.error()};
-    if (pending != 0) return std::unexpected{std::error_code{pending, std::system_category()}};
+    if (pending != 0) return std::unexpected{sys::error_from(pending)};
     return {};
 }
 

@@ -4,6 +4,8 @@
 #include <selectors/callback.hpp>
 #include <selectors/result.hpp>
 
+#include "system/system.hpp"
+
 namespace selectors {
 namespace {
 
@@ -28,9 +30,12 @@ class errc_conditions final : public std::error_category {
         return "unknown condition";
     }
 
-    /// std::errc already knows every platform's codes; several of them make one of ours.
-    bool equivalent(const std::error_code& code, int condition) const noexcept override {
+    /// std::errc already knows every platform's codes; several of them make one of ours. What others
+    /// made of the system's numbers counts as the system layer's own.
+    bool equivalent(const std::error_code& given, int condition) const noexcept override {
         using enum std::errc;
+        const std::error_code code =
+            given.category() == std::system_category() ? sys::error_from(given.value()) : given;
         switch (static_cast<errc>(condition)) {
         case errc::would_block:
             return code == operation_would_block || code == resource_unavailable_try_again;

@@ -66,7 +66,11 @@ msghdr message_of(const Buffer* parts, std::size_t count) noexcept {
 }  // namespace
 
 std::error_code last_error() noexcept {
-    return {errno, std::system_category()};
+    return error_from(errno);
+}
+
+std::error_code error_from(int number) noexcept {
+    return {number, std::system_category()};
 }
 
 std::error_code error_of(std::errc what) noexcept {

@@ -26,6 +26,8 @@ namespace selectors::sys {
 
 /// What the last call that failed in this thread has left: errno as a code, or Winsock's.
 std::error_code last_error() noexcept;
+/// A number of the system's as a code: of errno, or Winsock's.
+std::error_code error_from(int number) noexcept;
 /// The system's own code for something that the library finds out itself.
 std::error_code error_of(std::errc what) noexcept;
 /// Must come before the first call that takes no descriptor; once is enough. Windows wants it.
