@@ -8,6 +8,7 @@
 
 namespace selectors {
 
+backend_handle make_afd();
 backend_handle make_epoll();
 backend_handle make_kqueue();
 backend_handle make_poll();
