@@ -43,18 +43,22 @@ class run {
   private:
     void act(std::size_t dice) {
         if (dice < 12) return open_one();
-        if (dice < 24) return with_any([&](int fd, watched& end) { add(fd, end); });
-        if (dice < 36) return with_any([&](int fd, watched& end) { modify(fd, end); });
-        if (dice < 42) return with_any([&](int fd, watched& end) { remove(fd, end); });
-        if (dice < 48) return with_any([&](int fd, watched& end) { close_properly(fd, end); });
-        if (dice < 51) return with_any([&](int fd, watched& end) { close_in_the_bag(fd, end); });
+        if (dice < 24) return with_any([&](native_handle fd, watched& end) { add(fd, end); });
+        if (dice < 36) return with_any([&](native_handle fd, watched& end) { modify(fd, end); });
+        if (dice < 42) return with_any([&](native_handle fd, watched& end) { remove(fd, end); });
+        if (dice < 48)
+            return with_any([&](native_handle fd, watched& end) { close_properly(fd, end); });
+        if (dice < 51)
+            return with_any([&](native_handle fd, watched& end) { close_in_the_bag(fd, end); });
         if (dice < 52 && world_.duplicates() > 0)
             return world_.drop_duplicate(below(world_.duplicates()));
         if (dice < 54 && world_.duplicates() > 0)
             return world_.write_to_duplicate(below(world_.duplicates()));
-        if (dice < 70) return with_any([&](int, watched& end) { world_.write_from_peer(end); });
-        if (dice < 78) return with_any([&](int fd, watched& end) { world_.read_all(fd, end); });
-        if (dice < 80) return with_any([&](int, watched& end) { close_peer(end); });
+        if (dice < 70)
+            return with_any([&](native_handle fd, watched& end) { world_.write_from_peer(fd, end); });
+        if (dice < 78)
+            return with_any([&](native_handle fd, watched& end) { world_.read_all(fd, end); });
+        if (dice < 80) return with_any([&](native_handle fd, watched& end) { close_peer(fd, end); });
         if (!in_batch_) select();
     }
 
@@ -71,7 +75,7 @@ class run {
                (below(3) == 0 ? event::write : event::none);
     }
 
-    void add(int fd, watched& end) {
+    void add(native_handle fd, watched& end) {
         if (end.registered || !end.open) return;
         end.interest = some_interest();
         end.oneshot = below(4) == 0;
@@ -81,24 +85,24 @@ class run {
         touched_.insert(fd);
     }
 
-    void modify(int fd, watched& end) {
+    void modify(native_handle fd, watched& end) {
         if (!end.registered) return;
         end.interest = some_interest();
         bag_.modify(fd, end.interest);
         touched_.insert(fd);
     }
 
-    void remove(int fd, watched& end) {
+    void remove(native_handle fd, watched& end) {
         if (!end.registered) return;
         check(bag_.remove(fd) == end.incarnation, fd, "remove returned somebody else's data");
         end.registered = false;
         touched_.insert(fd);
         if (end.open) return;
-        if (end.peer >= 0) std::abort();
+        if (!end.hung_up()) std::abort();
         world_.ends.erase(fd);
     }
 
-    void close_properly(int fd, watched& end) {
+    void close_properly(native_handle fd, watched& end) {
         const bool was_open = end.open;
         remove(fd, end);
         if (!was_open) return;
@@ -108,29 +112,29 @@ class run {
     }
 
     /// Misuse: the key stays, the file may live on in a duplicate.
-    void close_in_the_bag(int fd, watched& end) {
+    void close_in_the_bag(native_handle fd, watched& end) {
         if (!end.registered || !end.open) return;
         world_.close_end(fd, end, below(2) == 0);
         touched_.insert(fd);
         ++closed_in_bag_;
     }
 
-    void close_peer(watched& end) {
-        if (end.open) world_.close_peer(end);
+    void close_peer(native_handle fd, watched& end) {
+        if (end.open) world_.close_peer(fd, end);
     }
 
     void select() {
         ++selects_;
-        std::map<int, std::pair<std::uint64_t, event>> due;
+        std::map<native_handle, std::pair<std::uint64_t, event>> due;
         for (const auto& [fd, end] : world_.ends)
             if (const event events = end.expected()) due[fd] = {end.incarnation, events};
         touched_.clear();
         in_batch_ = true;
         // After a loop that was left early, what it did not reach may come first, alone, and be stale.
         partial_ = std::exchange(left_early_, false);
-        std::set<int> reached;
+        std::set<native_handle> reached;
         for (auto [key, events] : bag_.select(0s)) {
-            const int fd = key.descriptor();
+            const native_handle fd = key.descriptor();
             deliver(fd, key.data, events, due, reached);
             left_early_ = below(40) == 0;
             if (left_early_) break;
@@ -149,8 +153,8 @@ class run {
     }
 
     template <class Due>
-    void deliver(int fd, std::uint64_t incarnation, event events, const Due& due,
-                 std::set<int>& reached) {
+    void deliver(native_handle fd, std::uint64_t incarnation, event events, const Due& due,
+                 std::set<native_handle>& reached) {
         ++delivered_;
         check(reached.insert(fd).second || touched_.contains(fd), fd, "reported twice in one batch");
         const auto found = world_.ends.find(fd);
@@ -180,7 +184,7 @@ class run {
         if (end.oneshot) end.interest = event::none;
     }
 
-    void check(bool held, int fd, const std::string& what) {
+    void check(bool held, native_handle fd, const std::string& what) {
         if (held) return;
         std::ostringstream text;
         text << "step " << steps_ << ", descriptor " << fd << ": " << what;
@@ -200,8 +204,8 @@ class run {
     world world_;
     selector<std::uint64_t> bag_;
     std::mt19937_64 random_;
-    std::set<int> touched_;  ///< changed since the batch was fetched
-    std::set<int> used_before_;
+    std::set<native_handle> touched_;  ///< changed since the batch was fetched
+    std::set<native_handle> used_before_;
     bool in_batch_ = false;
     bool left_early_ = false;
     bool partial_ = false;
@@ -223,7 +227,7 @@ int usage(std::ostream& out, int code) {
 
 int main(int argc, char** argv) {
     using namespace selectors::testing;
-    std::string backend = "epoll";
+    std::string backend = selectors::backends().front().name;
     std::uint64_t steps = 200'000;
     std::uint64_t seed = std::random_device{}();
     for (int i = 1; i < argc; ++i) {

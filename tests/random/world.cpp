@@ -2,10 +2,9 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
-#include <fcntl.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "support/platform.hpp"
 
 namespace selectors::testing {
 namespace {
@@ -21,81 +20,78 @@ void require(bool held, const char* what) {
 event watched::expected() const {
     if (!registered || !open) return event::none;
     event ready;
-    if (unread > 0 || peer < 0) ready |= event::read;
+    if (unread > 0 || hung_up()) ready |= event::read;
     ready |= event::write;  // nobody here writes so much that a buffer fills
-    if (peer < 0) ready |= event::hangup;
+    if (hung_up() && pairs_hang_up) ready |= event::hangup;
     const event seen = ready & (interest | event::hangup);
     return interest ? seen : event::none;
 }
 
 world::~world() {
     for (auto& [descriptor, end] : ends) {
-        if (end.open) ::close(descriptor);
-        if (end.peer >= 0) ::close(end.peer);
+        if (end.open) raw_close(descriptor);
+        if (!end.hung_up()) raw_close(end.peer);
     }
     while (!kept_.empty()) drop_duplicate(kept_.size() - 1);
 }
 
-std::optional<int> world::open_pair() {
-    int pair[2];
-    require(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0,
-            "socketpair");
-    for (int which : {0, 1}) {
-        if (!ends.contains(pair[which])) continue;
-        ::close(pair[0]);
-        ::close(pair[1]);
+std::optional<native_handle> world::open_pair() {
+    const auto [a, b] = make_raw_pair();
+    require(a != invalid_handle, "a pair of sockets");
+    for (const native_handle each : {a, b}) {
+        if (!ends.contains(each)) continue;
+        raw_close(a);
+        raw_close(b);
         return std::nullopt;
     }
-    watched& fresh = ends[pair[0]];
+    watched& fresh = ends[a];
     fresh = watched{};
-    fresh.peer = pair[1];
-    return pair[0];
+    fresh.peer = b;
+    return a;
 }
 
-void world::write_from_peer(watched& end) {
-    if (end.peer < 0 || !end.open || end.unread >= 100) return;
-    require(::write(end.peer, "x", 1) == 1, "write");
-    ++end.unread;
+void world::write_from_peer(native_handle descriptor, watched& end) {
+    if (end.hung_up() || !end.open || end.unread >= 100) return;
+    require(raw_write(end.peer, "x") == 1, "write");
+    await_bytes(descriptor, ++end.unread);
 }
 
-void world::read_all(int descriptor, watched& end) {
+void world::read_all(native_handle descriptor, watched& end) {
     if (!end.open || end.unread == 0) return;
     char room[2048];
-    require(::read(descriptor, room, sizeof room) == end.unread, "read");
+    require(raw_read(descriptor, room, sizeof room) == end.unread, "read");
     end.unread = 0;
+    if (end.hung_up()) await_end(descriptor);
 }
 
-void world::close_peer(watched& end) {
-    if (end.peer < 0) return;
-    ::close(end.peer);
-    end.peer = -1;
+void world::close_peer(native_handle descriptor, watched& end) {
+    if (end.hung_up()) return;
+    raw_close(std::exchange(end.peer, invalid_handle));
+    if (end.open && end.unread == 0) await_end(descriptor);
 }
 
-void world::close_end(int descriptor, watched& end, bool keep_duplicate) {
+void world::close_end(native_handle descriptor, watched& end, bool keep_duplicate) {
     if (!end.open) return;
+    const native_handle peer = std::exchange(end.peer, invalid_handle);
     if (keep_duplicate && kept_.size() < 16) {
-        // High numbers, so that the low ones are reused as a server reuses them.
-        const int kept = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 1000);
-        require(kept >= 0, "fcntl");
-        kept_.push_back({kept, end.peer});
-        end.peer = -1;
-    } else if (end.peer >= 0) {
-        ::close(end.peer);
-        end.peer = -1;
+        const native_handle kept = raw_duplicate(descriptor);
+        require(kept != invalid_handle, "a duplicate");
+        kept_.push_back({kept, peer});
+    } else if (peer != invalid_handle) {
+        raw_close(peer);
     }
-    ::close(descriptor);
+    raw_close(descriptor);
     end.open = false;
 }
 
 void world::drop_duplicate(std::size_t which) {
-    ::close(kept_[which].descriptor);
-    if (kept_[which].peer >= 0) ::close(kept_[which].peer);
+    raw_close(kept_[which].descriptor);
+    if (kept_[which].peer != invalid_handle) raw_close(kept_[which].peer);
     kept_.erase(kept_.begin() + static_cast<std::ptrdiff_t>(which));
 }
 
 void world::write_to_duplicate(std::size_t which) {
-    if (kept_[which].peer >= 0) [[maybe_unused]]
-        const auto written = ::write(kept_[which].peer, "x", 1);
+    if (kept_[which].peer != invalid_handle) (void)raw_write(kept_[which].peer, "x");
 }
 
 }  // namespace selectors::testing

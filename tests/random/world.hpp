@@ -10,20 +10,22 @@
 #include <optional>
 #include <vector>
 
+#include <selectors/descriptor.hpp>
 #include <selectors/event.hpp>
 
 namespace selectors::testing {
 
 /// What the model knows of one watched descriptor.
 struct watched {
-    int peer = -1;     ///< -1: closed, so there is a hang-up
-    int unread = 0;    ///< bytes the peer wrote
+    native_handle peer = invalid_handle;  ///< none: closed
+    int unread = 0;                       ///< bytes the peer wrote
     bool open = true;  ///< false: closed while in the bag (misuse), its number may be anyone's
     bool registered = false;
     bool oneshot = false;
     event interest;
     std::uint64_t incarnation = 0;  ///< what is attached to the key
 
+    bool hung_up() const { return peer == invalid_handle; }
     /// What a select must report; none if it must be silent.
     event expected() const;
 };
@@ -36,16 +38,16 @@ class world {
     world& operator=(const world&) = delete;
     ~world();
 
-    std::map<int, watched> ends;
+    std::map<native_handle, watched> ends;
 
     /// A fresh pair; returns the watched end's number. None if one of the two numbers is still that of a
     /// key which was closed in the bag.
-    std::optional<int> open_pair();
-    void write_from_peer(watched& end);
-    void read_all(int descriptor, watched& end);
-    void close_peer(watched& end);
+    std::optional<native_handle> open_pair();
+    void write_from_peer(native_handle descriptor, watched& end);
+    void read_all(native_handle descriptor, watched& end);
+    void close_peer(native_handle descriptor, watched& end);
     /// Closes the watched end; a duplicate may keep its file alive.
-    void close_end(int descriptor, watched& end, bool keep_duplicate);
+    void close_end(native_handle descriptor, watched& end, bool keep_duplicate);
     /// Lets one of the kept duplicates go.
     void drop_duplicate(std::size_t which);
     std::size_t duplicates() const { return kept_.size(); }
@@ -54,8 +56,8 @@ class world {
 
   private:
     struct duplicate {
-        int descriptor;
-        int peer;
+        native_handle descriptor;
+        native_handle peer;
     };
     std::vector<duplicate> kept_;
 };

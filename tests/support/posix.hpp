@@ -101,6 +101,35 @@ class descriptor_limit {
     rlimit before_{};
 };
 
+// --- pairs, without the library -------------------------------------------------------------------
+
+struct raw_pair {
+    native_handle a = invalid_handle;
+    native_handle b = invalid_handle;
+};
+inline raw_pair make_raw_pair() {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) return {};
+    return {ends[0], ends[1]};
+}
+/// How many bytes; negative if it failed.
+inline long raw_write(native_handle to, std::string_view text) {
+    return ::write(to, text.data(), text.size());
+}
+inline long raw_read(native_handle from, char* room, std::size_t size) {
+    return ::read(from, room, size);
+}
+inline void raw_close(native_handle descriptor) {
+    ::close(descriptor);
+}
+/// Far from the low numbers, which are reused as a server reuses them.
+inline native_handle raw_duplicate(native_handle descriptor) {
+    return ::fcntl(descriptor, F_DUPFD_CLOEXEC, 1000);
+}
+/// What one end does the other sees at once.
+inline void await_bytes(native_handle, int) {}
+inline void await_end(native_handle) {}
+
 // --- what is no socket ---------------------------------------------------------------------------
 
 /// A file with four bytes in it, and no name.

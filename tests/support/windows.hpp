@@ -73,6 +73,58 @@ inline socket duplicate_of(native_handle descriptor, native_handle /*at_least*/ 
                             WSA_FLAG_OVERLAPPED));
 }
 
+// --- pairs, without the library -------------------------------------------------------------------
+
+struct raw_pair {
+    native_handle a = invalid_handle;
+    native_handle b = invalid_handle;
+};
+inline raw_pair make_raw_pair() {
+    static const native_handle door = [] {
+        WSADATA about;
+        ::WSAStartup(MAKEWORD(2, 2), &about);
+        const SOCKET made = ::socket(AF_INET, SOCK_STREAM, 0);
+        sockaddr_in where{};
+        where.sin_family = AF_INET;
+        where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        ::bind(made, reinterpret_cast<sockaddr*>(&where), sizeof where);
+        ::listen(made, 5);
+        return made;
+    }();
+    sockaddr_in where{};
+    int size = sizeof where;
+    ::getsockname(door, reinterpret_cast<sockaddr*>(&where), &size);
+    const SOCKET a = ::socket(AF_INET, SOCK_STREAM, 0);
+    if (::connect(a, reinterpret_cast<sockaddr*>(&where), size) != 0) return {};
+    const SOCKET b = ::accept(door, nullptr, nullptr);
+    u_long on = 1;
+    ::ioctlsocket(a, static_cast<long>(FIONBIO), &on);
+    ::ioctlsocket(b, static_cast<long>(FIONBIO), &on);
+    return {a, b};
+}
+inline long raw_write(native_handle to, std::string_view text) {
+    return ::send(to, text.data(), static_cast<int>(text.size()), 0);
+}
+inline long raw_read(native_handle from, char* room, std::size_t size) {
+    return ::recv(from, room, static_cast<int>(size), 0);
+}
+inline void raw_close(native_handle descriptor) {
+    ::closesocket(descriptor);
+}
+inline native_handle raw_duplicate(native_handle descriptor) {
+    return duplicate_of(descriptor).release();
+}
+/// Loopback takes its time: until so many bytes have arrived.
+inline void await_bytes(native_handle at, int count) {
+    std::vector<char> room(static_cast<std::size_t>(count));
+    while (::recv(at, room.data(), count, MSG_PEEK) < count) ::Sleep(0);
+}
+/// Until the end has arrived, where nothing is unread.
+inline void await_end(native_handle at) {
+    char one;
+    while (::recv(at, &one, 1, MSG_PEEK) != 0) ::Sleep(0);
+}
+
 // --- what is not here: declared, so that every case is compiled ------------------------------------
 
 [[noreturn]] inline void not_here() {
