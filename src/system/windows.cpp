@@ -299,7 +299,8 @@ result<datagram> taken(int outcome, DWORD size, std::size_t room) noexcept {
 result<datagram> take(native_handle descriptor, WSABUF* rooms, DWORD count, std::size_t size) noexcept {
     DWORD got = 0;
     DWORD flags = 0;
-    return taken(::WSARecv(descriptor, rooms, count, &got, &flags, nullptr, nullptr), got, size);
+    const int outcome = ::WSARecv(descriptor, rooms, count, &got, &flags, nullptr, nullptr);
+    return taken(outcome, got, size);
 }
 
 result<std::size_t> size_of(const result<datagram>& got) noexcept {

@@ -11,7 +11,8 @@
 #include <vector>
 
 #include <fcntl.h>
-#include <netinet/tcp.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -23,6 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <selectors/event.hpp>
 #include <selectors/socket.hpp>
 
 namespace selectors::testing {
@@ -34,12 +36,24 @@ inline constexpr ability pipes{};
 inline constexpr ability signals{};
 inline constexpr ability descriptor_limits{};
 inline constexpr ability unix_sockets{};
+inline constexpr ability abstract_names{};
 inline constexpr ability nested_sets{};
+inline constexpr ability the_bits_of_poll{};
 inline constexpr ability known_modes{};
 inline constexpr ability shared_ports{};
 
 /// What a code of the system's for an error is: SYSTEM_ERROR(CONNRESET).
 #define SYSTEM_ERROR(name) E##name
+/// Those that Windows calls otherwise.
+struct other_codes {
+    static constexpr int try_again = EAGAIN;
+    static constexpr int not_permitted = EPERM;
+    static constexpr int no_files_left = ENFILE;
+    static constexpr int no_memory = ENOMEM;
+    static constexpr int broken_pipe = EPIPE;
+    static constexpr int bad_descriptor = EBADF;
+    static constexpr int io_error = EIO;
+};
 
 /// What the hang-up of a pair's other end is told as, beside what was asked for.
 inline constexpr event hung_up = event::hangup;
@@ -53,6 +67,16 @@ inline void hang_up(socket& end) {
 /// Whether that is what the first recv after a reset says.
 inline bool is_reset(const result<std::size_t>& got) {
     return !got && got.error() == errc::reset;
+}
+
+/// Whether that is what a send says once the other end has hung up.
+inline bool is_broken(const result<std::size_t>& sent) {
+    return !sent && sent.error() == errc::broken_pipe;
+}
+
+/// What the buffer of a socket that was set to so many bytes is told to have: socket(7).
+inline int size_told_for(int bytes) {
+    return 2 * bytes;
 }
 
 // --- descriptors ---------------------------------------------------------------------------------
@@ -292,6 +316,13 @@ inline bool sigpipe_kills() {
     struct sigaction now{};
     ::sigaction(SIGPIPE, nullptr, &now);
     return now.sa_handler == SIG_DFL;
+}
+
+inline std::string loopback_interface() {
+    return "lo";
+}
+inline std::string abstract_name(const std::string& name) {
+    return "@" + name;
 }
 
 inline long process_number() {

@@ -4,6 +4,7 @@
 // clang-format off: winsock2.h must come before windows.h, which would bring its predecessor.
 #include <winsock2.h>
 #include <ws2tcpip.h>
+#include <iphlpapi.h>
 // clang-format on
 #undef far  // of 16 bits' memory
 #undef near
@@ -15,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include <selectors/event.hpp>
 #include <selectors/socket.hpp>
 
 namespace selectors::testing {
@@ -26,11 +28,22 @@ inline constexpr ability pipes{"Windows can wait for sockets only; a pipe is ref
 inline constexpr ability signals{"no signal interrupts a thread of Windows"};
 inline constexpr ability descriptor_limits{"Windows limits no process to so many sockets"};
 inline constexpr ability unix_sockets{"wine has no Unix sockets"};
+inline constexpr ability abstract_names{"abstract names are Linux's"};
 inline constexpr ability nested_sets{"no set of sockets is a socket itself"};
+inline constexpr ability the_bits_of_poll{"WSAPoll numbers its own way, and nobody here asks it"};
 inline constexpr ability known_modes{"Windows cannot be asked whether a socket is non-blocking"};
 inline constexpr ability shared_ports{"Windows lets no sockets share a port"};
 
 #define SYSTEM_ERROR(name) WSAE##name
+struct other_codes {
+    static constexpr int try_again = WSAEWOULDBLOCK;
+    static constexpr int not_permitted = ERROR_ACCESS_DENIED;
+    static constexpr int no_files_left = ERROR_TOO_MANY_OPEN_FILES;
+    static constexpr int no_memory = ERROR_NOT_ENOUGH_MEMORY;
+    static constexpr int broken_pipe = WSAESHUTDOWN;
+    static constexpr int bad_descriptor = WSAENOTSOCK;
+    static constexpr int io_error = ERROR_CRC;
+};
 
 /// A pair is a TCP connection: only a reset ends it both ways at once.
 inline constexpr event hung_up = event::hangup | event::error;
@@ -43,6 +56,15 @@ inline void hang_up(socket& end) {
 /// Wine 8 takes the error away when it looks whether there is one, and then recv knows but of the end.
 inline bool is_reset(const result<std::size_t>& got) {
     return got ? *got == 0 : got.error() == errc::reset;
+}
+
+/// A pair that hung up was reset.
+inline bool is_broken(const result<std::size_t>& sent) {
+    return !sent && (sent.error() == errc::reset || sent.error() == errc::broken_pipe);
+}
+
+inline int size_told_for(int bytes) {
+    return bytes;
 }
 
 // --- descriptors ---------------------------------------------------------------------------------
@@ -203,6 +225,18 @@ class signal_to_this_thread {
 /// There is no SIGPIPE.
 inline bool sigpipe_kills() {
     return true;
+}
+
+inline std::string loopback_interface() {
+    NET_LUID luid{};
+    char name[NDIS_IF_MAX_STRING_SIZE + 1] = {};
+    ::ConvertInterfaceIndexToLuid(1, &luid);
+    ::ConvertInterfaceLuidToNameA(&luid, name, sizeof name);
+    return name;
+}
+/// There are none: a file.
+inline std::string abstract_name(const std::string& name) {
+    return "unix:" + name;
 }
 
 inline long process_number() {

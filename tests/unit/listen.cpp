@@ -6,19 +6,24 @@
 #include <vector>
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <selectors/socket.hpp>
 
+#include "support/platform.hpp"
+
 namespace selectors {
 namespace {
+
+using namespace selectors::testing;
 
 /// A folder of its own, gone with it.
 class folder {
   public:
     folder() {
-        std::string name = (std::filesystem::temp_directory_path() / "selectors-XXXXXX").string();
-        path_ = ::mkdtemp(name.data());
+        static int made = 0;
+        path_ = std::filesystem::temp_directory_path() /
+                ("selectors-" + std::to_string(process_number()) + "-" + std::to_string(++made));
+        std::filesystem::create_directory(path_);
     }
     folder(const folder&) = delete;
     folder& operator=(const folder&) = delete;
@@ -60,6 +65,7 @@ TEST(listen, a_port_that_is_taken_is_address_in_use) {
 }
 
 TEST(listen, replaces_the_socket_file_of_a_server_that_is_gone) {
+    NEEDS(unix_sockets);
     const folder here;
     const address where = here / "server.sock";
     listen(where);  // and gone
@@ -69,6 +75,7 @@ TEST(listen, replaces_the_socket_file_of_a_server_that_is_gone) {
 }
 
 TEST(listen, leaves_the_socket_file_of_a_server_that_lives) {
+    NEEDS(unix_sockets);
     const folder here;
     const address where = here / "server.sock";
     const socket first = listen(where);
@@ -82,6 +89,7 @@ TEST(listen, leaves_the_socket_file_of_a_server_that_lives) {
 }
 
 TEST(listen, never_removes_what_is_no_socket) {
+    NEEDS(unix_sockets);
     const folder here;
     const address where = here / "precious";
     std::filesystem::create_directory(where.host());
@@ -91,6 +99,7 @@ TEST(listen, never_removes_what_is_no_socket) {
 }
 
 TEST(listen, of_many_that_find_one_stale_file_exactly_one_wins) {
+    NEEDS(unix_sockets);
     for (int round = 0; round < 20; ++round) {
         const folder here;
         const address where = here / "server.sock";
