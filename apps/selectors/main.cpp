@@ -6,13 +6,12 @@
 #include <system_error>
 
 #include <CLI/CLI.hpp>
-#include <fcntl.h>
-#include <unistd.h>
 
 #include <selectors/selectors.hpp>
 
 #include "backends.hpp"
 #include "duration.hpp"
+#include "platform.hpp"
 #include "serve.hpp"
 #include "talk.hpp"
 
@@ -21,14 +20,6 @@ namespace sel = selectors;
 namespace {
 
 constexpr int could_not_start = 2;
-
-/// Started with stdin, stdout or stderr closed, a program would get a socket in their place and print
-/// to a peer.
-void occupy_standard_descriptors() {
-    int taken = ::open("/dev/null", O_RDWR);
-    while (taken >= 0 && taken <= STDERR_FILENO) taken = ::dup(taken);
-    if (taken > STDERR_FILENO) ::close(taken);
-}
 
 /// An option that is a duration; its error is CLI11's with our sentence, so that it names the option.
 void add_duration(CLI::App* to, const std::string& name, std::chrono::milliseconds& into,
@@ -113,7 +104,7 @@ std::string sentence_for(const CLI::ParseError& problem, const CLI::App& program
 }  // namespace
 
 int main(int argc, char** argv) {
-    occupy_standard_descriptors();
+    app::occupy_standard_descriptors();
     CLI::App program{"selectors: a bag of sockets, served and talked to", "selectors"};
     int code = 0;
     program.require_subcommand(1);

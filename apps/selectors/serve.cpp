@@ -1,13 +1,11 @@
 #include "serve.hpp"
 
 #include <atomic>
-#include <csignal>
 #include <cstdio>
 #include <stdexcept>
 
-#include <sys/resource.h>
-
 #include "duration.hpp"
+#include "platform.hpp"
 
 namespace app {
 namespace {
@@ -16,38 +14,9 @@ std::atomic<int> stops{0};
 std::atomic<server*> running{nullptr};
 static_assert(std::atomic<int>::is_always_lock_free && std::atomic<server*>::is_always_lock_free);
 
-extern "C" void stop(int) {
+void stop() {
     stops.fetch_add(1);
     if (server* s = running.load()) s->wake();
-}
-
-/// While it lives, SIGINT and SIGTERM stop the server instead of the process.
-class stop_signals {
-  public:
-    explicit stop_signals(server& stopped) {
-        running = &stopped;
-        install(stop);
-    }
-    ~stop_signals() {
-        install(SIG_DFL);
-        running = nullptr;
-    }
-
-  private:
-    static void install(void (*handler)(int)) {
-        struct sigaction action{};
-        action.sa_handler = handler;
-        sigemptyset(&action.sa_mask);
-        for (const int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
-    }
-};
-
-/// The soft limit protects programs that use select(2) with its fixed bit arrays; this is none.
-void lift_descriptor_limit() {
-    rlimit limit{};
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 void say(const std::string& line) {
@@ -64,7 +33,8 @@ int serve(const std::string& service_name, const server_options& options) {
                                     service_names());
     lift_descriptor_limit();
     server s{options, *service};
-    const stop_signals handled{s};
+    running = &s;
+    const stop_signals handled{stop};
     for (const std::string& each : s.addresses()) say("listening on " + each);
 
     const auto start = std::chrono::steady_clock::now();

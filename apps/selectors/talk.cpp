@@ -1,13 +1,12 @@
 #include "talk.hpp"
 
 #include <array>
-#include <cerrno>
 #include <cstdio>
 #include <string_view>
 
-#include <unistd.h>
-
 #include <selectors/selectors.hpp>
+
+#include "platform.hpp"
 
 namespace sel = selectors;
 
@@ -38,7 +37,7 @@ class conversation {
     explicit conversation(sel::socket peer) : peer_{std::move(peer)} {
         bag_.add(peer_, sel::event::read);
         try {
-            bag_.add(STDIN_FILENO, sel::event::read);
+            bag_.add(keyboard_.view(), sel::event::read);
         } catch (const std::system_error&) {
             finish_sending();  // stdin was closed before we began
         }
@@ -48,7 +47,7 @@ class conversation {
     int run() {
         while (!over_)
             for (auto [key, events] : bag_.select()) {
-                if (key.socket() == sel::socket_view{STDIN_FILENO})
+                if (key.socket() == keyboard_.view())
                     read_terminal();
                 else
                     serve_peer(events);
@@ -59,13 +58,13 @@ class conversation {
 
   private:
     void read_terminal() {
-        const ssize_t size = ::read(STDIN_FILENO, buffer_.data(), buffer_.size());
-        if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
-        if (size <= 0) {
-            bag_.remove(STDIN_FILENO);
+        const auto size = keyboard_.read(buffer_);
+        if (!size && size.error() == sel::errc::would_block) return;
+        if (!size || *size == 0) {
+            bag_.remove(keyboard_.view());
             return finish_sending();
         }
-        unsent_ = std::string_view{buffer_.data(), static_cast<std::size_t>(size)};
+        unsent_ = std::string_view{buffer_.data(), *size};
         send();
     }
 
@@ -75,7 +74,7 @@ class conversation {
         if (!sent && sent.error() != sel::errc::would_block) return stop_sending(sent.error());
         unsent_.erase(0, sent.value_or(0));
         bag_.modify(peer_, unsent_.empty() ? sel::event::read : sel::event::read | sel::event::write);
-        bag_.modify(STDIN_FILENO, unsent_.empty() ? sel::event::read : sel::event::none);
+        bag_.modify(keyboard_.view(), unsent_.empty() ? sel::event::read : sel::event::none);
     }
 
     /// stdin is at its end. All of it is sent, for it is read only when nothing waits.
@@ -84,7 +83,7 @@ class conversation {
     /// The peer takes nothing more; what it had said before is still to be read.
     void stop_sending(std::error_code why) {
         unsent_.clear();
-        bag_.remove(STDIN_FILENO);
+        bag_.remove(keyboard_.view());
         bag_.modify(peer_, sel::event::read);
         fail("the peer does not take what is sent", why);
     }
@@ -109,6 +108,7 @@ class conversation {
     }
 
     sel::socket peer_;
+    keyboard keyboard_;
     sel::selector<> bag_;
     std::string unsent_;
     bool over_ = false;

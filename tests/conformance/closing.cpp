@@ -201,6 +201,49 @@ CASE(bookkeeping_outlives_close) {
     EXPECT_EQ(reported(bag.select(1s)), (events_by_descriptor{{number, event::read}}));
 }
 
+// TRAPS 4, wepoll#34: what was under way for a socket that is gone is nobody's, whoever has its number.
+CASE(closing_and_reopening_while_data_flows_tells_nothing_stale) {
+    struct life {
+        selectors::socket socket;
+        selectors::socket peer;
+        bool fed = false;
+    };
+    auto bag = make_bag<life>();
+    const auto begin = [&] {
+        auto [a, b] = make_tcp_pair();
+        bag.add(life{std::move(a), std::move(b)}, event::read);
+    };
+    for (int i = 0; i < 16; ++i) begin();
+    int told = 0;
+    int stale = 0;
+    for (int round = 0; round < 100; ++round) {
+        int fed = 0;
+        for (auto key : bag.keys())
+            if (++fed % 3 != round % 3) {
+                put(key.data.peer);
+                key.data.fed = true;
+            }
+        int ended = 0;
+        for (auto [key, events] : bag.select(1s)) {
+            ++told;
+            stale += !key.data.fed;
+            if (++ended % 2 == 0) continue;
+            bag.remove(key);  // closes it, with what it has not read
+            begin();
+        }
+        ended = 0;
+        for (auto key : bag.keys())
+            if (++ended == 5) {  // polled, and not told
+                bag.remove(key);
+                begin();
+                break;
+            }
+    }
+    EXPECT_GT(told, 100);
+    EXPECT_EQ(stale, 0);
+    EXPECT_EQ(bag.size(), 16U);
+}
+
 // TRAPS 3: POLLNVAL for ever, EBADF for all.
 CASE(closed_in_the_bag) {
     auto bag = make_counted_bag<int>();

@@ -471,6 +471,26 @@ CASE(many_idle_descriptors_do_not_disturb) {
     EXPECT_TRUE(reported(bag.select(0s)).empty());
 }
 
+CASE(five_hundred_connections_are_told_apart) {
+    auto bag = make_bag<int>();
+    std::vector<two_ends> all;
+    for (int i = 0; i < 500; ++i) {
+        all.push_back(make_tcp_pair());
+        bag.add(all.back().a, event::read, i);
+    }
+    EXPECT_TRUE(reported(bag.select(0s)).empty());
+    for (const std::size_t step : {7U, 13U, 1U}) {
+        events_by_descriptor fed;
+        for (std::size_t i = 0; i < all.size(); i += step) {
+            put(all[i].b);
+            fed.emplace(all[i].a.descriptor(), event::read);
+        }
+        EXPECT_EQ(reported(bag.select(1s)), fed);
+        for (std::size_t i = 0; i < all.size(); i += step) take(all[i].a);
+        EXPECT_TRUE(reported(bag.select(0s)).empty());
+    }
+}
+
 CASE(datagrams_are_ready_one_by_one) {
     socket receiver = socket::udp(family::ipv4, nonblocking);
     receiver.bind(address::loopback(0));
