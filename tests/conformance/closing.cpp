@@ -44,7 +44,6 @@ CASE(a_key_may_remove_itself) {
 
 // TRAPS 4: mio#219, libuv#968.
 CASE(stale_event_in_same_batch) {
-    NEEDS(chosen_numbers);
     auto bag = make_bag<int>();
     auto first = make_pair();
     auto second = make_pair();
@@ -91,7 +90,6 @@ CASE(a_key_removed_and_added_again_in_one_batch_sees_no_old_event) {
 
 // TRAPS 1: CPython's EpollSelector, mio#361, uvloop#61, libuv#4323.
 CASE(duplicate_close_reuse) {
-    NEEDS(chosen_numbers);
     auto bag = make_counted_bag<int>();
     auto old = make_pair();
     const native_handle number = old.a.descriptor();
@@ -112,7 +110,6 @@ CASE(duplicate_close_reuse) {
 }
 
 CASE(an_orphan_that_comes_back_to_its_number_can_be_added) {
-    NEEDS(chosen_numbers);
     auto bag = make_bag<int>();
     auto [a, b] = make_pair();
     const native_handle number = a.descriptor();
@@ -187,7 +184,6 @@ CASE(a_rebuild_for_an_orphan_keeps_everybody_else) {
 
 // TRAPS 2: polling#262.
 CASE(bookkeeping_outlives_close) {
-    NEEDS(chosen_numbers);
     auto bag = make_bag<int>();
     auto old = make_pair();
     const native_handle number = old.a.descriptor();
@@ -382,7 +378,6 @@ CASE(a_failure_that_is_taken_back_is_not_reported) {
 }
 
 CASE(remove_of_a_parked_and_of_a_closed_parked_key_works) {
-    NEEDS(chosen_numbers);
     auto bag = make_bag<int>();
     auto [a, b] = make_pair();
     bag.add(a, event::read, 1);

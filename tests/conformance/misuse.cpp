@@ -208,7 +208,6 @@ CASE(an_interest_taken_back_in_a_childs_batch_is_not_reported) {
 }
 
 CASE(a_failure_repaired_in_its_batch_is_no_failure) {
-    NEEDS(chosen_numbers);
     for (const trigger mode : {trigger::level, trigger::oneshot}) {
         auto bag = make_bag<int>();
         auto one = make_pair();
@@ -236,7 +235,6 @@ CASE(a_failure_repaired_in_its_batch_is_no_failure) {
 }
 
 CASE(after_a_failed_change_an_orphan_does_not_speak_for_the_key) {
-    NEEDS(chosen_numbers);
     auto bag = make_bag<int>();
     auto old = make_pair();
     const native_handle number = old.a.descriptor();
@@ -280,7 +278,6 @@ CASE(a_backend_that_refuses_a_change_has_forgotten_the_descriptor) {
 }
 
 CASE(after_parking_a_closed_descriptor_an_orphan_does_not_speak_for_the_key) {
-    NEEDS(chosen_numbers);
     auto bag = make_bag<int>();
     auto old = make_pair();
     const native_handle number = old.a.descriptor();
@@ -319,7 +316,6 @@ CASE(an_exclusive_key_leaves_no_orphan) {
 }
 
 CASE(an_orphan_of_any_trigger_that_comes_back_can_be_added) {
-    NEEDS(chosen_numbers);
     for (const trigger then : {trigger::level, trigger::exclusive, trigger::edge})
         for (const trigger now : {trigger::level, trigger::exclusive, trigger::oneshot}) {
             auto bag = make_bag<int>();

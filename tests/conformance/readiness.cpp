@@ -382,7 +382,7 @@ CASE(a_socket_before_listen_or_connect_is_as_the_kernel_has_it) {
 
 // TRAPS 7: AMQP-CPP#378, openssl#9686.
 CASE(descriptors_beyond_fd_setsize_work) {
-    NEEDS(chosen_numbers);
+    NEEDS(small_numbers);
     auto bag = make_bag<int>();
     auto [a, b] = make_pair();
     std::vector<socket> high;

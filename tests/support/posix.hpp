@@ -30,7 +30,7 @@
 namespace selectors::testing {
 
 inline constexpr ability forks{};
-inline constexpr ability chosen_numbers{};
+inline constexpr ability small_numbers{};
 inline constexpr ability files{};
 inline constexpr ability pipes{};
 inline constexpr ability signals{};

@@ -22,7 +22,7 @@
 namespace selectors::testing {
 
 inline constexpr ability forks{"Windows has no fork"};
-inline constexpr ability chosen_numbers{"nobody can choose the number of a SOCKET"};
+inline constexpr ability small_numbers{"the numbers of SOCKETs are no positions in a set of bits"};
 inline constexpr ability files{"Windows can wait for sockets only; a file is refused"};
 inline constexpr ability pipes{"Windows can wait for sockets only; a pipe is refused"};
 inline constexpr ability signals{"no signal interrupts a thread of Windows"};
@@ -95,6 +95,17 @@ inline socket duplicate_of(native_handle descriptor, native_handle /*at_least*/ 
                             WSA_FLAG_OVERLAPPED));
 }
 
+/// Nobody can ask for a number, but one that is free comes again soon.
+inline socket duplicate_at(native_handle descriptor, native_handle number) {
+    std::vector<socket> others;
+    for (int tries = 0; tries < 200; ++tries) {
+        others.push_back(duplicate_of(descriptor));
+        if (others.back().descriptor() == number) return std::move(others.back());
+    }
+    ADD_FAILURE() << "the number " << number << " did not come again";
+    return {};
+}
+
 // --- pairs, without the library -------------------------------------------------------------------
 
 struct raw_pair {
@@ -153,9 +164,6 @@ inline void await_end(native_handle at) {
     std::abort();
 }
 
-inline socket duplicate_at(native_handle, native_handle) {
-    not_here();
-}
 class descriptor_limit {
   public:
     explicit descriptor_limit(native_handle) { not_here(); }
