@@ -43,8 +43,8 @@ inline constexpr io_mode nonblocking = io_mode::nonblocking;
 
 /// What an option's value means stands beside it; flags are 0 and 1.
 enum class option : std::uint8_t {
-    reuse_address,   ///< flag: bind although old connections of the port linger
-    reuse_port,      ///< flag: several sockets bind one port and share its connections
+    reuse_address,   ///< flag: bind although old connections of the port linger; Windows has it set
+    reuse_port,      ///< flag: several sockets bind one port and share its connections; not on Windows
     no_delay,        ///< flag, TCP: send small pieces at once
     keep_alive,      ///< flag: probe silent peers
     broadcast,       ///< flag, UDP: allow sending to broadcast addresses
@@ -89,6 +89,7 @@ class SELECTORS_API socket_view {
     void set_raw(int level, int name, const_buffer value) const;
     std::size_t get_raw(int level, int name, mutable_buffer value) const;
     void set_mode(io_mode mode) const;
+    /// Windows cannot be asked: std::errc::operation_not_supported.
     io_mode mode() const;
 
     // --- the world's part: these return a result and throw nothing -------------------------------
@@ -147,7 +148,7 @@ class SELECTORS_API socket : public socket_view {
     static socket unix_stream(io_mode mode = blocking);
     static socket unix_datagram(io_mode mode = blocking);
     static socket unix_seqpacket(io_mode mode = blocking);
-    /// Two connected Unix stream sockets.
+    /// Two connected Unix stream sockets; on Windows, TCP over loopback.
     static std::pair<socket, socket> pair(io_mode mode = blocking);
 
     constexpr socket_view view() const noexcept { return *this; }

@@ -7,6 +7,7 @@
 // between two waits the caller may have consumed since, so it is polled anew as well.
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <list>
 #include <memory>
 #include <string>
@@ -202,7 +203,10 @@ class afd_backend final : public backend {
     }
 
     std::size_t wait(std::span<notice> room, nanoseconds timeout) override {
-        const auto deadline = timeout > nanoseconds::zero() ? sys::now() + timeout : sys::now();
+        using time_point = std::chrono::steady_clock::time_point;
+        const time_point now = sys::now();
+        const time_point deadline =
+            timeout < time_point::max() - now ? now + timeout : time_point::max();
         room_ = room;
         count_ = 0;
         woken_ = false;
