@@ -132,7 +132,7 @@ CASE(an_orphan_kept_alive_by_a_fork_is_silent) {
     auto [stop, stopped] = make_pair();
     bag.add(old.a, event::read);
     // Holds old.a open until the parent's end of `stop` closes.
-    const child holder{[&stop = stop, &stopped = stopped] {
+    const child holder{[&] {
         stop.close();
         stopped.set_mode(blocking);
         std::array<char, 1> room;
