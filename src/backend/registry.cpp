@@ -35,7 +35,8 @@ constexpr bool kqueue_has_priority = false;  // there is no filter for it
 /// The preferred first. cmake/platform.cmake decides which there are.
 constexpr mechanism mechanisms[] = {
 #if defined(SELECTORS_HAS_AFD)
-    {"afd", make_afd, "any number of sockets at the cost of the ready ones"},
+    {"afd", make_afd, "any number of sockets at the cost of the ready ones",
+     "as many as there is kernel memory for; sockets only", std::chrono::milliseconds{1}, true},
 #endif
 #if defined(SELECTORS_HAS_EPOLL)
     {"epoll", make_epoll, "any number of descriptors at the cost of the ready ones",

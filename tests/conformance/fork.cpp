@@ -88,12 +88,11 @@ CASE(a_child_that_ends_with_its_bag_leaves_the_parents_alone) {
 }
 
 CASE(a_child_does_not_hear_of_what_was_parked_before_the_fork) {
+    NEEDS(forks);
     auto bag = make_counted_bag();
     auto [a, b] = make_pair();
-    int ends[2];
-    ASSERT_EQ(::pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
-    const socket write = own(ends[1]);
-    own(ends[0]).close();
+    auto [read, write] = make_pipe();
+    read.close();
     put(b);
     bag.add(a, both);
     bag.add(write, event::write);
@@ -110,6 +109,7 @@ CASE(a_child_does_not_hear_of_what_was_parked_before_the_fork) {
 
 // A kernel set that a child does not inherit leaves its number free there: whose it is then must live.
 CASE(in_a_child_a_bag_closes_no_descriptor_but_its_own) {
+    NEEDS(forks);
     for (const bool used : {false, true}) {
         auto bag = std::make_unique<selector<int>>(make_bag<int>());
         auto [a, b] = make_pair();
@@ -120,7 +120,7 @@ CASE(in_a_child_a_bag_closes_no_descriptor_but_its_own) {
                       if (used && reported(bag->select(1s)).size() != 1) return false;
                       bag.reset();
                       for (const socket& each : files)
-                          if (::lseek(each.descriptor(), 0, SEEK_END) != 4) return false;
+                          if (size_of(each) != 4) return false;
                       return true;
                   }),
                   0)

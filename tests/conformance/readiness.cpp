@@ -106,7 +106,7 @@ CASE(the_end_of_a_pipe_is_a_hang_up_with_read) {
 }
 
 CASE(an_error_stands_beside_what_was_asked_for) {
-    if (!pipes.lacking) {
+    if (!platform::pipes.lacking) {
         auto [read, write] = make_pipe();
         read.close();
         EXPECT_EQ(asked_once(backend(), write, event::write), event::write | event::error);
@@ -136,6 +136,8 @@ CASE(a_half_close_of_either_side_is_no_hang_up_and_that_of_both_is) {
     EXPECT_EQ(asked_once(backend(), a, both), event::write);
     EXPECT_EQ(asked_once(backend(), b, both), both);
     ASSERT_TRUE(b.shutdown(shutdown_side::write));
+    if (backend_is("afd"))
+        NOT_EXPRESSIBLE("the driver tells of the peer's half-close, not of one's own");
     for (const event interest : {event::read, event::write, both})
         EXPECT_EQ(asked_once(backend(), a, interest), interest | event::hangup);
 }
@@ -180,16 +182,18 @@ CASE(a_half_close_does_not_wake_who_waits_for_room) {
 }
 
 CASE(priority_can_be_asked_of_what_has_none) {
+    NEEDS(pipes);
     auto bag = make_bag();
     auto [read, write] = make_pipe();
     bag.add(read, event::read | event::priority);
     EXPECT_TRUE(reported(bag.select(0s)).empty());
-    ASSERT_EQ(::write(write.descriptor(), "x", 1), 1);
+    write_to(write, "x");
     EXPECT_EQ(reported(bag.select(1s)), (events_by_descriptor{{read.descriptor(), event::read}}));
 }
 
 // mio#582: kqueue refuses to watch it.
 CASE(pipes_that_nobody_reads_are_reported_until_they_are_removed) {
+    NEEDS(pipes);
     auto bag = make_bag<int>();
     auto [a, b] = make_pair();
     auto [late_read, late] = make_pipe();

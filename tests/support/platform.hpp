@@ -21,7 +21,8 @@ struct ability {
 
 /// Ends a test that wants what the platform lacks.
 #define NEEDS(what)                                                                                    \
-    if (const char* const lacking_here = (what).lacking) NOT_EXPRESSIBLE(lacking_here)
+    if (const char* const lacking_here = ::selectors::testing::platform::what.lacking)                 \
+    NOT_EXPRESSIBLE(lacking_here)
 
 #if defined(_WIN32)
 #include "support/windows.hpp"

@@ -29,6 +29,7 @@
 
 namespace selectors::testing {
 
+namespace platform {
 inline constexpr ability forks{};
 inline constexpr ability small_numbers{};
 inline constexpr ability files{};
@@ -41,6 +42,7 @@ inline constexpr ability nested_sets{};
 inline constexpr ability the_bits_of_poll{};
 inline constexpr ability known_modes{};
 inline constexpr ability shared_ports{};
+}  // namespace platform
 
 /// What a code of the system's for an error is: SYSTEM_ERROR(CONNRESET).
 #define SYSTEM_ERROR(name) E##name

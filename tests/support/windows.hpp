@@ -21,6 +21,7 @@
 
 namespace selectors::testing {
 
+namespace platform {
 inline constexpr ability forks{"Windows has no fork"};
 inline constexpr ability small_numbers{"the numbers of SOCKETs are no positions in a set of bits"};
 inline constexpr ability files{"Windows can wait for sockets only; a file is refused"};
@@ -33,6 +34,7 @@ inline constexpr ability nested_sets{"no set of sockets is a socket itself"};
 inline constexpr ability the_bits_of_poll{"WSAPoll numbers its own way, and nobody here asks it"};
 inline constexpr ability known_modes{"Windows cannot be asked whether a socket is non-blocking"};
 inline constexpr ability shared_ports{"Windows lets no sockets share a port"};
+}  // namespace platform
 
 #define SYSTEM_ERROR(name) WSAE##name
 struct other_codes {

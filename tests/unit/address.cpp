@@ -51,7 +51,7 @@ TEST(address, knows_its_parts) {
     EXPECT_EQ(parsed("/run/x").kind(), family::unix_domain);
     EXPECT_EQ(parsed("/run/x").port(), 0);
     EXPECT_EQ(parsed("/run/x").with_port(80), parsed("/run/x"));
-    if (!abstract_names.lacking) {
+    if (!platform::abstract_names.lacking) {
         EXPECT_EQ(parsed("@name").host(), "\0name"s);
     }
     EXPECT_EQ(address{}.kind(), family::none);
@@ -97,7 +97,7 @@ TEST(address, says_why_a_text_is_none) {
 
 TEST(address, takes_the_longest_there_are) {
     EXPECT_EQ(parsed("/" + std::string(106, 'x')).host().size(), 107U);
-    if (!abstract_names.lacking) {
+    if (!platform::abstract_names.lacking) {
         EXPECT_EQ(parsed("@" + std::string(107, 'x')).host().size(), 108U);
     }
     EXPECT_EQ(error_of(std::string(254, 'x') + ":80"), address_error::bad_host) << "may be a name";

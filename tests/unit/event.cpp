@@ -22,7 +22,7 @@ TEST(event, is_a_set) {
 }
 
 TEST(event, has_the_bits_of_poll) {
-    NEEDS(testing::the_bits_of_poll);
+    NEEDS(the_bits_of_poll);
     EXPECT_EQ(event::read.bits(), unsigned{POLLIN});
     EXPECT_EQ(event::write.bits(), unsigned{POLLOUT});
     EXPECT_EQ(event::priority.bits(), unsigned{POLLPRI});

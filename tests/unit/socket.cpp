@@ -174,7 +174,7 @@ TEST(socket, has_options) {
     const socket made = socket::tcp();
     for (const option flag :
          {option::reuse_address, option::reuse_port, option::no_delay, option::keep_alive}) {
-        if (flag == option::reuse_port && shared_ports.lacking) {
+        if (flag == option::reuse_port && platform::shared_ports.lacking) {
             EXPECT_THROW(made.set(flag, 1), std::system_error);
             continue;
         }
