@@ -166,7 +166,7 @@ class afd_backend final : public backend {
 
     admission add(const registration& wanted) override {
         // Asked of sockets, too, that are somebody's: that a poll finds one closed says nothing of when.
-        if (is_own(wanted.descriptor) || !sys::is_open(wanted.descriptor))
+        if (!sys::is_open(wanted.descriptor))
             throw std::system_error(sys::error_of(std::errc::bad_file_descriptor),
                                     std::string{sys::status_call} + " of descriptor " +
                                         std::to_string(wanted.descriptor));

@@ -127,6 +127,29 @@ CASE(the_bags_own_descriptors_cannot_be_added) {
     EXPECT_GE(time_of([&] { (void)bag.select(5ms); }), 5ms);
 }
 
+CASE(a_number_closed_in_the_bag_may_become_the_backends_own) {
+    auto bag = make_bag<int>();
+    std::vector<two_ends> pairs;
+    for (int i = 0; i < 100; ++i) pairs.push_back(make_pair());
+    std::vector<native_handle> closed;
+    for (std::size_t i = 0; i < 10; ++i) {
+        closed.push_back(pairs[i].a.descriptor());
+        bag.add(closed.back(), event::read, -1);
+    }
+    EXPECT_TRUE(reported(bag.select(0s)).empty());
+    for (std::size_t i = 0; i < 10; ++i) pairs[i].a.close();
+    // Whatever it opens to watch so many takes those numbers.
+    for (std::size_t i = 10; i < 100; ++i) bag.add(pairs[i].a, event::read, 1);
+    (void)reported(bag.select(0s));
+    for (const native_handle each : closed) bag.modify(each, both);
+    for (const auto& [descriptor, events] : reported(bag.select(0s)))
+        EXPECT_EQ(events, both | event::error) << descriptor;
+    put(pairs[50].b);
+    EXPECT_EQ(reported(bag.select(1s)),
+              (events_by_descriptor{{pairs[50].a.descriptor(), event::read}}));
+    for (const native_handle each : closed) EXPECT_EQ(bag.remove(each), -1);
+}
+
 CASE(the_bags_own_descriptors_are_closed_by_exec) {
     const native_handle first = closed_descriptor();
     auto bag = make_bag();

@@ -441,6 +441,7 @@ CASE(a_backend_fills_its_room_and_no_more_and_takes_turns) {
         pairs.push_back(make_pair());
         put(pairs.back().b);
         watch(pairs.back().a.descriptor(), both);
+        if (platform::pipes.lacking) continue;
         pipes.push_back(make_pipe().write);  // and its reader is gone
         watch(pipes.back().descriptor(), event::write);
     }

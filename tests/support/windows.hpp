@@ -89,12 +89,29 @@ inline socket own(native_handle descriptor) {
     return socket{descriptor};
 }
 
+inline SOCKET raw_duplicate(SOCKET of) {
+    WSAPROTOCOL_INFOW about{};
+    ::WSADuplicateSocketW(of, ::GetCurrentProcessId(), &about);
+    return ::WSASocketW(FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, &about, 0,
+                        WSA_FLAG_OVERLAPPED);
+}
+/// What the system opens with the first of them, or with the first exception, and for good, must not take
+/// a number that a case waits for.
+inline const bool is_warm = [] {
+    try {
+        throw 0;
+    } catch (int) {
+    }
+    WSADATA about;
+    ::WSAStartup(MAKEWORD(2, 2), &about);
+    const SOCKET first = ::socket(AF_INET, SOCK_STREAM, 0);
+    ::closesocket(raw_duplicate(first));
+    return ::closesocket(first) == 0;
+}();
+
 /// The number is whatever the system gives.
 inline socket duplicate_of(native_handle descriptor, native_handle /*at_least*/ = 0) {
-    WSAPROTOCOL_INFOW about{};
-    EXPECT_EQ(::WSADuplicateSocketW(descriptor, ::GetCurrentProcessId(), &about), 0);
-    return own(::WSASocketW(FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, &about, 0,
-                            WSA_FLAG_OVERLAPPED));
+    return own(raw_duplicate(descriptor));
 }
 
 /// Nobody can ask for a number, but one that is free comes again soon.
@@ -116,8 +133,6 @@ struct raw_pair {
 };
 inline raw_pair make_raw_pair() {
     static const native_handle door = [] {
-        WSADATA about;
-        ::WSAStartup(MAKEWORD(2, 2), &about);
         const SOCKET made = ::socket(AF_INET, SOCK_STREAM, 0);
         sockaddr_in where{};
         where.sin_family = AF_INET;
@@ -145,9 +160,6 @@ inline long raw_read(native_handle from, char* room, std::size_t size) {
 }
 inline void raw_close(native_handle descriptor) {
     ::closesocket(descriptor);
-}
-inline native_handle raw_duplicate(native_handle descriptor) {
-    return duplicate_of(descriptor).release();
 }
 /// Loopback takes its time: until so many bytes have arrived.
 inline void await_bytes(native_handle at, int count) {
