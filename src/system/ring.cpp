@@ -17,9 +17,24 @@ int enter_ring(native_handle descriptor, unsigned submit, unsigned wanted, unsig
         ::syscall(SYS_io_uring_enter, descriptor, submit, wanted, flags, argument, size));
 }
 
+/// Lets the kernel do everything that it has to do for the ring, and does not wait. Linux 6.13 and newer do
+/// twenty things a call and keep the rest, unless as many answers are waited for (IO_LOCAL_TW_DEFAULT_MAX in
+/// io_uring/io_uring.c). So more are waited for than can come; but what is no signal mask is noticed before
+/// the thread goes to sleep, and after the work: EINVAL. A timeout of zero would do, too, at the price of
+/// a timer's interrupt, 20 us on a virtual machine.
+void work_off(native_handle descriptor, unsigned requests) noexcept {
+    constexpr unsigned more_than_can_come = 1U << 20;
+    io_uring_getevents_arg argument{};
+    argument.sigmask = reinterpret_cast<std::uintptr_t>(&argument);
+    argument.sigmask_sz = 1;
+    enter_ring(descriptor, requests, more_than_can_come, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
+               &argument, sizeof argument);
+}
+
 /// With what the kernel has: 6.1 all of it, 5.19 the second.
 owned set_up(unsigned entries, io_uring_params& made) {
-    constexpr unsigned always = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL;
+    constexpr unsigned always =
+        IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_TASKRUN_FLAG;
     constexpr unsigned ways[] = {IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
                                  IORING_SETUP_COOP_TASKRUN};
     for (const unsigned way : ways) {
@@ -58,9 +73,10 @@ void hand_over_all() noexcept {
     before_close = nullptr;
     const std::size_t count = std::exchange(waiting.count, 0);
     if (waiting.epoch != process_epoch()) return;  // a child: they are the parent's
-    for (std::size_t i = 0; i < count; ++i)
-        enter_ring(waiting.rings[i].descriptor, waiting.rings[i].requests, 0, IORING_ENTER_GETEVENTS,
-                   nullptr, 0);
+    for (std::size_t i = 0; i < count; ++i) {
+        work_off(waiting.rings[i].descriptor, 0);  // a poll cannot be ended while it is about to fire
+        work_off(waiting.rings[i].descriptor, waiting.rings[i].requests);
+    }
 }
 
 void no_longer_waits(native_handle descriptor) noexcept {
@@ -119,10 +135,13 @@ std::error_code ring::enter(unsigned wanted, std::chrono::nanoseconds timeout) n
     const int taken =
         enter_ring(descriptor_.get(), unsubmitted(), wanted,
                    IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, &argument, sizeof argument);
-    return taken < 0 ? last_error() : std::error_code{};
+    const std::error_code outcome = taken < 0 ? last_error() : std::error_code{};
+    if (has_flag(IORING_SQ_TASKRUN)) work_off(descriptor_.get(), 0);
+    return outcome;
 }
 
 void ring::hand_over_before_close() noexcept {
+    if (waiting.epoch != process_epoch()) waiting.count = 0;  // a child: they are the parent's
     waiting_ring* const last = waiting.rings + waiting.count;
     if (waiting.count > 0 && last[-1].descriptor == descriptor_.get()) {
         last[-1].requests = unsubmitted();

@@ -68,10 +68,7 @@ class ring {
     }
 
     /// Whether the kernel keeps answers for which there was no room.
-    bool overflowed() const noexcept {
-        return (std::atomic_ref{*requests_.flags}.load(std::memory_order_relaxed) &
-                IORING_SQ_CQ_OVERFLOW) != 0;
-    }
+    bool overflowed() const noexcept { return has_flag(IORING_SQ_CQ_OVERFLOW); }
     /// Whether the kernel once had no memory to keep an answer that did not fit.
     bool has_lost_answers() const noexcept {
         return std::atomic_ref{*answers_.lost}.load(std::memory_order_relaxed) != 0;
@@ -101,6 +98,9 @@ class ring {
         std::size_t size_ = 0;
     };
 
+    bool has_flag(unsigned flag) const noexcept {
+        return (std::atomic_ref{*requests_.flags}.load(std::memory_order_relaxed) & flag) != 0;
+    }
     unsigned unsubmitted() const noexcept {
         return requests_.written - std::atomic_ref{*requests_.head}.load(std::memory_order_acquire);
     }

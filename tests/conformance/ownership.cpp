@@ -73,6 +73,23 @@ CASE(one_that_fired_and_was_not_fetched_is_closed_for_its_peer_at_once) {
     EXPECT_EQ(read_now(b), 0);
 }
 
+CASE(hundreds_that_are_removed_and_closed_are_closed_for_their_peers_at_once) {
+    auto bag = make_bag();
+    std::vector<two_ends> all;
+    for (int i = 0; i < 300; ++i) {
+        all.push_back(make_pair());
+        bag.add(all.back().a, event::read);
+    }
+    EXPECT_TRUE(reported(bag.select(0s)).empty());
+    for (std::size_t i = 0; i < 100; ++i) {  // so that the mechanism is about to tell of some
+        put(all[i].b);
+        take(all[i].a);
+    }
+    for (const two_ends& each : all) bag.remove(each.a);
+    for (two_ends& each : all) each.a.close();
+    for (std::size_t i = 0; i < all.size(); ++i) ASSERT_EQ(read_now(all[i].b), 0) << "pair " << i;
+}
+
 CASE(a_bag_that_goes_gives_everything_back_at_once) {
     auto [a, b] = make_pair();
     auto [c, d] = make_pair();
@@ -154,6 +171,20 @@ CASE(a_bag_may_be_left_to_another_thread_with_changes_pending) {
         a.close();  // the bag that was about to give it back is gone, and not by this thread
         EXPECT_EQ(read_soon(b), 0);
     }
+}
+
+CASE(all_that_became_ready_are_told_together) {
+    constexpr std::size_t pairs = 500;
+    auto bag = make_bag();
+    std::vector<two_ends> all;
+    for (std::size_t i = 0; i < pairs; ++i) {
+        all.push_back(make_pair());
+        bag.add(all.back().a, event::read);
+    }
+    EXPECT_TRUE(reported(bag.select(0s)).empty());
+    for (const two_ends& each : all) put(each.b);
+    EXPECT_EQ(reported(bag.select(0s)).size(), pairs);
+    EXPECT_EQ(reported(bag.select(1s)).size(), pairs);
 }
 
 CASE(thousands_of_ready_sockets_are_all_told) {
