@@ -199,7 +199,7 @@ class uring_backend final : public backend {
         end_poll(IORING_OP_POLL_REMOVE, poll_name(slot, w.tag), removal | poll_name(slot, w.tag));
     }
 
-    void end_poll(std::uint8_t how, std::uint64_t which, std::uint64_t answer) noexcept {
+    bool end_poll(std::uint8_t how, std::uint64_t which, std::uint64_t answer) noexcept {
         const bool written = write([&](io_uring_sqe& request) {
             request.opcode = how;
             request.addr = which;
@@ -210,11 +210,18 @@ class uring_backend final : public backend {
             ring_.hand_over_before_close();
         else
             renewal_due_ = true;  // no memory in the kernel: a new ring has no such poll
+        return written;
     }
 
-    /// Ends all polls: the kernel would do it by and by, some time after the ring was closed.
+    /// Ends all polls: the kernel would do it by and by, some time after the ring was closed. One by one,
+    /// for "all" has the kernel begin its search anew for each; then what was about to fire.
     void give_back_files() noexcept {
         if (epoch_ != sys::process_epoch()) return;  // the parent's
+        for (std::uint32_t slot = 0; slot < watches_.size(); ++slot) {
+            if (!watches_[slot].armed) continue;
+            if (!end_poll(IORING_OP_POLL_REMOVE, poll_name(slot, watches_[slot].tag), nobodys))
+                return;  // another thread's ring, or no memory
+        }
         write([](io_uring_sqe& request) {
             request.opcode = IORING_OP_ASYNC_CANCEL;
             request.cancel_flags = IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY;
