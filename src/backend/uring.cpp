@@ -115,6 +115,7 @@ class uring_backend final : public backend {
         bool fired : 1 = false;        ///< it has answered, and nobody was told yet
         bool refused : 1 = false;      ///< the answer was an error
         bool listed : 1 = false;       ///< is about to be armed
+        bool over : 1 = false;         ///< an edge that the kernel has ended, of a file: never another
         bool changed : 1 = false;      ///< by `modify`, and the kernel has not said anything to it
         bool half_closed : 1 = false;  ///< and nobody asked for it: a poll of one shot would fire again
     };
@@ -182,7 +183,7 @@ class uring_backend final : public backend {
         if (events & POLLPRI) events |= POLLRDBAND;
         if (w.mode == trigger::exclusive && !w.half_closed) events |= EPOLLEXCLUSIVE;
         w.tag = w.tag == last_tag ? 1 : w.tag + 1;
-        w.fired = w.refused = false;
+        w.fired = w.refused = w.over = false;
         const bool multishot = w.mode == trigger::edge || w.half_closed;
         w.armed = begin_poll(w.descriptor, events, multishot ? IORING_POLL_ADD_MULTI : 0,
                              poll_name(slot, w.tag));
@@ -267,10 +268,12 @@ class uring_backend final : public backend {
     /// Notes which polls have fired. False if there are no answers.
     bool collect() {
         const bool overflowed = ring_.overflowed();
-        may_have_ended_ = overflowed || std::exchange(overflowed_, overflowed);
+        // Where there was no room for an answer multishot polls end; else only those of files that cannot
+        // be waited for, and would again.
+        const bool may_begin_anew = std::exchange(overflowed_, overflowed) || overflowed;
         const std::size_t count = ring_.answers();
         fired_.reserve(fired_.size() + count);
-        ring_.take(count, [this](const io_uring_cqe& answer) {
+        ring_.take(count, [this, may_begin_anew](const io_uring_cqe& answer) {
             const auto slot = static_cast<std::uint32_t>(answer.user_data);
             const auto tag = static_cast<std::uint32_t>(answer.user_data >> 32);
             const bool goes_on = (answer.flags & IORING_CQE_F_MORE) != 0;
@@ -287,6 +290,7 @@ class uring_backend final : public backend {
             if (tag == 0 || watches_[slot].tag != tag || !watches_[slot].armed) return;
             watch& w = watches_[slot];
             w.armed = goes_on;
+            w.over = w.mode == trigger::edge && !goes_on && !may_begin_anew;
             if (answer.res == -ECANCELED) {  // Linux 5.19: when the thread ends that asked for it
                 renewal_due_ = true;
                 return;
@@ -335,7 +339,7 @@ class uring_backend final : public backend {
             }
             if (events != 0 && w.mode == trigger::oneshot)
                 w.interest = 0;
-            else if (!w.armed && (w.mode != trigger::edge || may_have_ended_))
+            else if (!w.armed && !w.over)
                 list(slot);
         }
         fired_.erase(fired_.begin(), fired_.begin() + static_cast<std::ptrdiff_t>(looked_at));
@@ -353,9 +357,8 @@ class uring_backend final : public backend {
     bool waker_is_watched_ = false;
     bool rung_ = false;  ///< the waker, since the wait began
     bool renewal_due_ = false;
-    bool overflowed_ = false;      ///< the kernel had to keep answers for which there was no room
-    bool may_have_ended_ = false;  ///< multishot polls, for that reason; else only those of files end
-    std::vector<watch> watches_;   ///< by slot
+    bool overflowed_ = false;            ///< the kernel had to keep answers for which there was no room
+    std::vector<watch> watches_;         ///< by slot
     std::vector<std::uint32_t> listed_;  ///< slots to be armed with the next wait
     std::vector<fired_poll> fired_;      ///< first come, first told
     std::vector<pollfd> polled_;

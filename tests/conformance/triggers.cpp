@@ -1,5 +1,6 @@
 // oneshot, edge, exclusive; and what happens to events that the caller did not reach.
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 #include "conformance.hpp"
@@ -170,6 +171,38 @@ CASE(edge_re_arms_only_the_direction_that_blocked) {
     std::array<char, 16> room;
     EXPECT_EQ(a.recv(room).error(), errc::would_block);
     expect_silence(bag, 20ms);  // write has not blocked, so it is not told again
+}
+
+CASE(edges_that_did_not_fit_into_a_batch_move_to_another_thread_with_the_bag) {
+    auto bag = make_bag();
+    if (!bag.backend().supports(trigger::edge))
+        NOT_EXPRESSIBLE("the mechanism is level-triggered; asking for edge is refused");
+    constexpr std::size_t pairs = 1500;
+    std::vector<two_ends> all;
+    for (std::size_t i = 0; i < pairs; ++i) {
+        all.push_back(make_pair());
+        bag.add(all.back().a, event::read, trigger::edge);
+    }
+    EXPECT_TRUE(reported(bag.select(0s)).empty());
+    for (const two_ends& each : all) put(each.b);
+    events_by_descriptor told = reported(bag.select(1s));
+    EXPECT_LT(told.size(), pairs);
+    const auto rest = [&] {
+        while (told.size() < pairs) {
+            const events_by_descriptor more = reported(bag.select(1s));
+            if (more.empty()) break;
+            told.insert(more.begin(), more.end());
+        }
+        EXPECT_EQ(told.size(), pairs);
+        for (const two_ends& each : all) take(each.a);
+        expect_silence(bag, 1ms);
+    };
+    std::jthread{[&] {
+        rest();
+        for (const two_ends& each : all) put(each.b);
+        told.clear();
+        rest();
+    }}.join();
 }
 
 CASE(an_edge_that_was_not_reached_comes_with_the_next_select) {

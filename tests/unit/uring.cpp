@@ -75,6 +75,28 @@ TEST_F(ring_of, four_entries_loses_nothing_of_ten_thousand_sockets) {
     }
 }
 
+TEST_F(ring_of, four_entries_loses_no_edge) {
+    auto bag = bag_with("4");
+    const auto sockets = many_sockets();
+    for (std::size_t i = 0; i < sockets.size(); ++i)
+        bag.add(sockets[i], event::read, static_cast<int>(i), trigger::edge);
+    EXPECT_TRUE(bag.select(0s).empty());
+    for (int lap = 0; lap < 3; ++lap) {
+        for (const socket& each : sockets) ASSERT_TRUE(each.send("x"));  // all of them, at once
+        std::vector<bool> told(sockets.size());
+        std::size_t sum = 0;
+        for (std::size_t before = 1; sum < sockets.size() && sum != before;)
+            for (before = sum; auto [key, events] : bag.select(1s)) {
+                EXPECT_EQ(events, event::read);
+                if (!told[static_cast<std::size_t>(key.data)]) ++sum;
+                told[static_cast<std::size_t>(key.data)] = true;
+                char room[8];
+                ASSERT_TRUE(key.socket().recv(mutable_buffer{room, sizeof room}));
+            }
+        ASSERT_EQ(sum, sockets.size()) << "lap " << lap;
+    }
+}
+
 TEST_F(ring_of, one_entry_is_enough) {
     auto bag = bag_with("1");
     auto [a, b] = socket::pair(nonblocking);
