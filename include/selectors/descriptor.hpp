@@ -29,6 +29,7 @@ namespace detail {
 class occupant {
   public:
     constexpr occupant() noexcept = default;
+    friend constexpr bool operator==(occupant, occupant) noexcept = default;
 #if defined(_WIN32)
     constexpr explicit occupant(native_handle descriptor) noexcept : descriptor_{descriptor} {}
     constexpr native_handle of(std::uint32_t) const noexcept { return descriptor_; }
@@ -42,9 +43,6 @@ class occupant {
         return static_cast<native_handle>(slot);
     }
 #endif
-
-  public:
-    friend constexpr bool operator==(occupant, occupant) noexcept = default;
 };
 
 }  // namespace detail

@@ -74,7 +74,7 @@ struct subject {
     template <class Named>
         requires std::convertible_to<const Named&, socket_view>
     constexpr subject(const Named& named) noexcept
-        : what(named), owned{std::derived_from<Named, socket>} {}
+        : what{static_cast<socket_view>(named)}, owned{std::derived_from<Named, socket>} {}
     socket_view what;
     bool owned;
 };

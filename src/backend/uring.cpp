@@ -78,7 +78,7 @@ class uring_backend final : public backend {
         }
         collect();
         while (ring_.overflowed() && fired_.size() < room.size()) {
-            ring_.enter(0, nanoseconds::zero());  // fetches what there was no room for
+            ring_.submit();  // fetches what there was no room for
             if (!collect()) break;
         }
         if (outcome && outcome.value() != ETIME && outcome.value() != EINTR && outcome.value() != EBUSY)
@@ -159,7 +159,7 @@ class uring_backend final : public backend {
     template <class Filler>
     bool write(Filler fill) noexcept {
         if (ring_.write(fill)) return true;
-        ring_.enter(0, std::chrono::nanoseconds::zero());
+        ring_.submit();
         return ring_.write(fill);
     }
 
@@ -227,7 +227,7 @@ class uring_backend final : public backend {
             request.opcode = IORING_OP_ASYNC_CANCEL;
             request.cancel_flags = IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY;
         });
-        ring_.enter(0, std::chrono::nanoseconds::zero());
+        ring_.submit();
     }
 
     /// False if the kernel did not take all of them.
@@ -240,7 +240,7 @@ class uring_backend final : public backend {
             watch& w = watches_[listed_[done]];
             if (w.interest != 0 && !w.armed && !w.fired) {
                 if (!ring_.has_room()) {  // answers are taken at once, so that there is room for more
-                    ring_.enter(0, std::chrono::nanoseconds::zero());
+                    ring_.submit();
                     collect();
                 }
                 if (!arm(listed_[done])) break;

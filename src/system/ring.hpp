@@ -50,7 +50,10 @@ class ring {
     /// Hands over what was written. Then, if `wanted` is not zero and all of it was taken, waits until so
     /// many answers are there, for at most `timeout`; for ever if it is negative. The error is the system
     /// call's: none, ETIME when the time is over, EINTR, EEXIST on another thread than the ring's.
-    std::error_code enter(unsigned wanted, std::chrono::nanoseconds timeout) noexcept;
+    [[nodiscard]] std::error_code enter(unsigned wanted, std::chrono::nanoseconds timeout) noexcept;
+
+    /// The same without waiting; whatever is refused stays written, and the next `enter` says why.
+    void submit() noexcept { static_cast<void>(enter(0, std::chrono::nanoseconds::zero())); }
 
     /// What was written is handed over at the latest when this thread closes a descriptor.
     void hand_over_before_close() noexcept;

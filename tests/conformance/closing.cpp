@@ -303,6 +303,34 @@ CASE(modify_of_a_closed_descriptor_reports_an_error_once_and_parks) {
     EXPECT_EQ(bag.remove(number), 1);
 }
 
+CASE(modify_of_what_was_closed_while_it_was_watched_reports_an_error_once) {
+    auto bag = make_bag<int>();
+    auto closed = make_pair();
+    const native_handle number = closed.a.descriptor();
+    bag.add(number, event::read, 1);
+    EXPECT_TRUE(reported(bag.select(0s)).empty());
+    closed.a.close();
+    bag.modify(number, event::write);
+    EXPECT_EQ(reported(bag.select(1s)), (events_by_descriptor{{number, event::error | event::write}}));
+    EXPECT_TRUE(reported(bag.select(0s)).empty());
+    EXPECT_EQ(bag.remove(number), 1);
+}
+
+CASE(what_another_thread_closes_during_a_select_is_silent) {
+    auto bag = make_bag<int>();
+    auto closed = make_pair();
+    const native_handle number = closed.a.descriptor();
+    bag.add(number, event::read, 1);
+    std::jthread other{[&] {
+        std::this_thread::sleep_for(10ms);
+        closed.a.close();
+    }};
+    expect_silence(bag, 30ms);
+    other.join();
+    expect_silence(bag, 10ms);
+    EXPECT_EQ(bag.remove(number), 1);
+}
+
 CASE(an_orphan_left_by_a_failed_change_is_silent) {
     auto bag = make_counted_bag<int>();
     auto old = make_pair();
