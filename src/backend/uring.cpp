@@ -15,7 +15,6 @@
 #include <vector>
 
 #include <poll.h>
-#include <sys/epoll.h>
 
 #include "backend/common.hpp"
 #include "backend/mechanisms.hpp"
@@ -34,6 +33,9 @@ class uring_backend final : public backend {
     ~uring_backend() override { give_back_files(); }
 
     const char* name() const noexcept override { return "uring"; }
+    /// Exclusive is level here: a poll with EPOLLEXCLUSIVE takes the wake-up from all others even while its
+    /// thread does something else, or never waits again. The second look spares most of those that are
+    /// woken in vain.
     bool supports(trigger) const noexcept override { return true; }
 
     admission add(const registration& wanted) override {
@@ -181,7 +183,6 @@ class uring_backend final : public backend {
         std::uint32_t events = w.interest;
         // Sockets wake for priority with a set of events of which io_uring overlooks this one, alone.
         if (events & POLLPRI) events |= POLLRDBAND;
-        if (w.mode == trigger::exclusive && !w.half_closed) events |= EPOLLEXCLUSIVE;
         w.tag = w.tag == last_tag ? 1 : w.tag + 1;
         w.fired = w.refused = w.over = false;
         const bool multishot = w.mode == trigger::edge || w.half_closed;

@@ -259,6 +259,20 @@ CASE(an_edge_or_oneshot_hidden_by_a_change_that_is_taken_back_comes_again) {
     }
 }
 
+CASE(exclusive_keeps_nothing_from_the_others_while_its_bag_does_not_wait) {
+    auto idle = make_bag();
+    if (!idle.backend().supports(trigger::exclusive))
+        NOT_EXPRESSIBLE("the mechanism cannot wake one of several; asking for exclusive is refused");
+    auto [a, b] = make_pair();
+    idle.add(a, event::read, trigger::exclusive);
+    auto other = make_bag();
+    other.add(a, event::read, trigger::exclusive);
+    EXPECT_TRUE(reported(idle.select(0s)).empty());
+    EXPECT_TRUE(reported(other.select(0s)).empty());
+    put(b);
+    EXPECT_EQ(reported(other.select(1s)).size(), 1U);
+}
+
 CASE(exclusive_reports_and_can_be_modified) {
     auto bag = make_bag();
     if (!bag.backend().supports(trigger::exclusive))
