@@ -79,8 +79,8 @@ class uring_backend final : public backend {
             return wait(room, timeout);
         }
         collect();
-        while (ring_.overflowed() && fired_.size() < room.size()) {
-            ring_.submit();  // fetches what there was no room for
+        while (ring_.has_requests() || (ring_.overflowed() && fired_.size() < room.size())) {
+            ring_.submit();  // cancels, and fetches what there was no room for
             if (!collect()) break;
         }
         if (outcome && outcome.value() != ETIME && outcome.value() != EINTR && outcome.value() != EBUSY)

@@ -36,6 +36,8 @@ class ring {
 
     /// Whether another request can be written before the next `enter`.
     bool has_room() const noexcept { return unsubmitted() < requests_.size; }
+    /// Whether some were written since.
+    bool has_requests() const noexcept { return unsubmitted() > 0; }
     /// Lets `fill` write a request into a cleared entry; false if there is no room.
     template <class Filler>
     bool write(Filler fill) noexcept {

@@ -4,8 +4,10 @@
 #include <string>
 #include <vector>
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <selectors/selectors.hpp>
 
@@ -107,6 +109,20 @@ TEST_F(ring_of, one_entry_is_enough) {
     int seen = 0;
     for (auto [key, events] : bag.select(1s)) seen = key.data;
     EXPECT_EQ(seen, 7);
+}
+
+TEST_F(ring_of, what_was_about_to_fire_is_given_back_with_one_select) {
+    auto bag = bag_with("");
+    auto [a, b] = socket::pair(nonblocking);
+    bag.add(a, event::read, 1);
+    EXPECT_TRUE(bag.select(0s).empty());
+    char room[8];
+    ASSERT_TRUE(b.send("x"));
+    ASSERT_TRUE(a.recv(mutable_buffer{room, sizeof room}));
+    bag.remove(a);
+    ::close(a.release());  // behind our back
+    EXPECT_TRUE(bag.select(0s).empty());
+    EXPECT_EQ(b.recv(mutable_buffer{room, sizeof room}), std::size_t{0});
 }
 
 TEST_F(ring_of, what_is_no_number_is_refused_with_a_sentence) {
