@@ -308,7 +308,7 @@ class uring_backend final : public backend {
 
     /// Asks those that fired first once more, and says what is true now.
     std::size_t report(std::span<notice> room) {
-        const std::size_t looked_at = std::min(fired_.size(), room.size());
+        std::size_t looked_at = std::min(fired_.size(), room.size());
         polled_.clear();
         for (std::size_t i = 0; i < looked_at; ++i) {
             const watch& w = watches_[fired_[i].slot];
@@ -316,7 +316,10 @@ class uring_backend final : public backend {
                                static_cast<short>(w.interest | POLLRDHUP), 0});
         }
         while (!polled_.empty() && ::poll(polled_.data(), polled_.size(), 0) < 0)
-            if (errno != EINTR) throw std::system_error(sys::last_error(), "poll");
+            if (errno == EINVAL && looked_at > 1)  // more than RLIMIT_NOFILE, which was lowered
+                polled_.resize(looked_at /= 2);
+            else if (errno != EINTR)
+                throw std::system_error(sys::last_error(), "poll");
 
         std::size_t count = 0;
         for (std::size_t i = 0; i < looked_at; ++i) {

@@ -111,6 +111,25 @@ TEST_F(ring_of, one_entry_is_enough) {
     EXPECT_EQ(seen, 7);
 }
 
+TEST_F(ring_of, more_ready_sockets_than_descriptors_are_allowed_are_all_told) {
+    auto bag = bag_with("");
+    std::vector<std::pair<socket, socket>> pairs;
+    for (int i = 0; i < 100; ++i) {
+        pairs.push_back(socket::pair(nonblocking));
+        ASSERT_TRUE(pairs.back().second.send("x"));
+        bag.add(pairs.back().first, event::read, i, trigger::oneshot);
+    }
+    rlimit before{};
+    ::getrlimit(RLIMIT_NOFILE, &before);
+    const rlimit lowered{50, before.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &lowered);  // poll(2): EINVAL for more than that
+    int told = 0;
+    for (int round = 0; round < 10; ++round)
+        for ([[maybe_unused]] auto entry : bag.select(0s)) ++told;
+    ::setrlimit(RLIMIT_NOFILE, &before);
+    EXPECT_EQ(told, 100);
+}
+
 TEST_F(ring_of, what_was_about_to_fire_is_given_back_with_one_select) {
     auto bag = bag_with("");
     auto [a, b] = socket::pair(nonblocking);
