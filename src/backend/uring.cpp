@@ -69,7 +69,6 @@ class uring_backend final : public backend {
 
     std::size_t wait(std::span<notice> room, std::chrono::nanoseconds timeout) override {
         using std::chrono::nanoseconds;
-        rung_ = false;
         const bool all_armed = arm_listed();
         const bool sleep =
             all_armed && !rung_ && !renewal_due_ && fired_.empty() && timeout != nanoseconds::zero();
@@ -85,7 +84,9 @@ class uring_backend final : public backend {
         }
         if (outcome && outcome.value() != ETIME && outcome.value() != EINTR && outcome.value() != EBUSY)
             throw std::system_error(outcome, "io_uring_enter");
-        return report(room);
+        const std::size_t count = report(room);
+        rung_ = false;  // not where this throws: the wait that follows must return
+        return count;
     }
 
     void wake() noexcept override { waker_.ring(); }
@@ -359,7 +360,7 @@ class uring_backend final : public backend {
     sys::ring ring_;
     unsigned epoch_ = sys::process_epoch();  ///< in which the two were made
     bool waker_is_watched_ = false;
-    bool rung_ = false;  ///< the waker, since the wait began
+    bool rung_ = false;  ///< the waker, and no wait has returned since
     bool renewal_due_ = false;
     bool overflowed_ = false;            ///< the kernel had to keep answers for which there was no room
     std::vector<watch> watches_;         ///< by slot
