@@ -117,6 +117,7 @@ class uring_backend final : public backend {
         bool armed : 1 = false;        ///< the kernel has a poll with this tag
         bool fired : 1 = false;        ///< it has answered, and nobody was told yet
         bool refused : 1 = false;      ///< the answer was an error
+        bool erred : 1 = false;        ///< it said that the file has one
         bool listed : 1 = false;       ///< is about to be armed
         bool over : 1 = false;         ///< an edge that the kernel has ended, of a file: never another
         bool changed : 1 = false;      ///< by `modify`, and the kernel has not said anything to it
@@ -185,7 +186,7 @@ class uring_backend final : public backend {
         // Sockets wake for priority with a set of events of which io_uring overlooks this one, alone.
         if (events & POLLPRI) events |= POLLRDBAND;
         w.tag = w.tag == last_tag ? 1 : w.tag + 1;
-        w.fired = w.refused = w.over = false;
+        w.fired = w.refused = w.erred = w.over = false;
         const bool multishot = w.mode == trigger::edge || w.half_closed;
         w.armed = begin_poll(w.descriptor, events, multishot ? IORING_POLL_ADD_MULTI : 0,
                              poll_name(slot, w.tag));
@@ -300,7 +301,10 @@ class uring_backend final : public backend {
             if (answer.res == -EBADF && !w.changed) return;  // closed in the bag: nobody hears of it
             if (answer.res == -EINVAL) return;  // a file that is never ready for this, nor will be
             w.changed = false;
-            if (answer.res < 0) w.refused = true;
+            if (answer.res < 0)
+                w.refused = true;
+            else if (answer.res & POLLERR)
+                w.erred = true;
             if (!w.fired) fired_.push_back({slot, tag});
             w.fired = true;
         });
@@ -328,13 +332,17 @@ class uring_backend final : public backend {
             const std::uint32_t slot = fired_[i].slot;
             watch& w = watches_[slot];
             w.fired = false;
-            const auto events = static_cast<unsigned short>(polled_[i].revents & ~POLLRDHUP);
+            auto events = static_cast<unsigned short>(polled_[i].revents & ~POLLRDHUP);
             if (w.refused) {
                 room[count++] = {event::error.bits() | notice::refused, slot, w.generation};
                 w.interest = 0;
                 continue;
             }
             if (events & POLLNVAL) continue;  // closed in the bag
+            // That a file of /proc has changed is told to whoever asks first (fs/proc_namespace.c).
+            if (w.erred && sys::kind_of(w.descriptor) == sys::file_kind::storage)
+                events |= POLLERR | (w.interest & POLLPRI);
+            w.erred = false;
             if (events != 0) room[count++] = {events, slot, w.generation};
             // The kernel tells of a half-close unasked (IO_POLL_UNMASK in its io_uring/poll.c). Who waits
             // for something else is told of changes alone, until there is one.

@@ -130,6 +130,29 @@ TEST_F(ring_of, more_ready_sockets_than_descriptors_are_allowed_are_all_told) {
     EXPECT_EQ(told, 100);
 }
 
+// proc_sys_poll and mounts_poll in the kernel tell of a change to whoever asks first, and that is the ring.
+TEST_F(ring_of, a_changed_file_of_proc_is_told) {
+    const char* const name = "/proc/sys/kernel/hostname";
+    const socket watched{::open(name, O_RDONLY | O_CLOEXEC)};
+    const socket changer{::open(name, O_RDWR | O_CLOEXEC)};
+    char host[65];
+    const ssize_t size = ::pread(changer.descriptor(), host, sizeof host, 0);
+    if (size <= 0) GTEST_SKIP() << "only root may set the name of the host";
+    for (const char* mechanism : {"epoll", "uring"}) {
+        selector<int> bag{mechanism};
+        bag.add(watched, event::priority, 1);
+        EXPECT_TRUE(bag.select(0s).empty());
+        ASSERT_EQ(::pwrite(changer.descriptor(), host, static_cast<std::size_t>(size), 0), size);
+        int told = 0;
+        for (int round = 0; round < 2; ++round)
+            for (auto [key, events] : bag.select(10ms)) {
+                EXPECT_EQ(events, event::priority | event::error);
+                ++told;
+            }
+        EXPECT_EQ(told, 1) << mechanism;
+    }
+}
+
 TEST_F(ring_of, what_was_about_to_fire_is_given_back_with_one_select) {
     auto bag = bag_with("");
     auto [a, b] = socket::pair(nonblocking);
