@@ -163,6 +163,7 @@ class uring_backend final : public backend {
     template <class Filler>
     bool write(Filler fill) noexcept {
         if (ring_.write(fill)) return true;
+        ring_.work_off();  // a poll cannot be ended while it is about to fire
         ring_.submit();
         return ring_.write(fill);
     }

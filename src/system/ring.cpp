@@ -136,8 +136,12 @@ std::error_code ring::enter(unsigned wanted, std::chrono::nanoseconds timeout) n
         enter_ring(descriptor_.get(), unsubmitted(), wanted,
                    IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, &argument, sizeof argument);
     const std::error_code outcome = taken < 0 ? last_error() : std::error_code{};
-    if (has_flag(IORING_SQ_TASKRUN)) work_off(descriptor_.get(), 0);
+    work_off();
     return outcome;
+}
+
+void ring::work_off() noexcept {
+    if (has_flag(IORING_SQ_TASKRUN)) sys::work_off(descriptor_.get(), 0);
 }
 
 void ring::hand_over_before_close() noexcept {

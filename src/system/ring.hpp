@@ -57,6 +57,9 @@ class ring {
     /// The same without waiting; whatever is refused stays written, and the next `enter` says why.
     void submit() noexcept { static_cast<void>(enter(0, std::chrono::nanoseconds::zero())); }
 
+    /// Has the kernel do what it has to do for the ring by now.
+    void work_off() noexcept;
+
     /// What was written is handed over at the latest when this thread closes a descriptor.
     void hand_over_before_close() noexcept;
 
