@@ -33,10 +33,9 @@ class uring_backend final : public backend {
     ~uring_backend() override { give_back_files(); }
 
     const char* name() const noexcept override { return "uring"; }
-    /// Exclusive is level here: a poll with EPOLLEXCLUSIVE takes the wake-up from all others even while its
-    /// thread does something else, or never waits again. The second look spares most of those that are
-    /// woken in vain.
-    bool supports(trigger) const noexcept override { return true; }
+    /// Not exclusive: a poll with EPOLLEXCLUSIVE takes the wake-up from all others even while its thread
+    /// does something else, or never waits again.
+    bool supports(trigger mode) const noexcept override { return mode != trigger::exclusive; }
 
     admission add(const registration& wanted) override {
         if (wanted.descriptor == ring_.descriptor() || wanted.descriptor == waker_.descriptor() ||
