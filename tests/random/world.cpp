@@ -54,6 +54,7 @@ void world::write_from_peer(native_handle descriptor, watched& end) {
     if (end.hung_up() || !end.open || end.unread >= 100) return;
     require(raw_write(end.peer, "x") == 1, "write");
     await_bytes(descriptor, ++end.unread);
+    end.news |= bool(end.interest & event::read);
 }
 
 void world::read_all(native_handle descriptor, watched& end) {
@@ -67,6 +68,7 @@ void world::read_all(native_handle descriptor, watched& end) {
 void world::close_peer(native_handle descriptor, watched& end) {
     if (end.hung_up()) return;
     raw_close(std::exchange(end.peer, invalid_handle));
+    end.news = true;
     if (end.open && end.unread == 0) await_end(descriptor);
 }
 

@@ -22,6 +22,9 @@ struct watched {
     bool open = true;  ///< false: closed while in the bag (misuse), its number may be anyone's
     bool registered = false;
     bool oneshot = false;
+    trigger mode = trigger::level;
+    bool news = true;  ///< since the last select: an edge must be told
+    event asked;       ///< at the last select
     event interest;
     std::uint64_t incarnation = 0;  ///< what is attached to the key
 
