@@ -90,7 +90,7 @@ class run {
         end.oneshot = end.mode == trigger::oneshot;
         end.incarnation = ++incarnations_;
         bag_.add(fd, end.interest, end.incarnation, end.mode);
-        end.asked = event::none;
+        end.news = event::read | event::write | event::hangup;
         end.registered = true;
         touched_.insert(fd);
     }
@@ -143,11 +143,12 @@ class run {
         const bool told_late = partial_;
         partial_ = std::exchange(left_early_, false);
         std::set<native_handle> old_edges;  // may be told again, and need not be
-        for (auto& [fd, end] : world_.ends) {
-            const bool asked_anew = std::exchange(end.asked, end.interest) != end.interest;
-            const bool news = std::exchange(end.news, false) && (end.unread > 0 || end.hung_up());
-            if (!news && (!asked_anew || told_late) && end.mode == trigger::edge) old_edges.insert(fd);
-        }
+        for (auto& [fd, end] : world_.ends)
+            if (const event before = std::exchange(end.asked, end.interest),
+                asked_anew = told_late ? event::none : end.interest - before;
+                !((std::exchange(end.news, {}) | asked_anew) & end.expected()) &&
+                end.mode == trigger::edge)
+                old_edges.insert(fd);
         touched_.clear();
         in_batch_ = true;
         std::set<native_handle> reached;
@@ -192,10 +193,10 @@ class run {
             const auto expected = due.find(fd);
             check(expected != due.end() && expected->second.first == incarnation, fd,
                   "is not ready, and was told " + to_string(events));
-            // Of an edge some tell only what is new of it: kqueue's filters are edges of their own.
-            const event old =
-                end.mode == trigger::edge ? expected->second.second - events : event::none;
-            check(expected->second.second == (events | old), fd,
+            // Of an edge kqueue tells what is new, epoll all that is.
+            const event due_now =
+                end.mode == trigger::edge ? expected->second.second & events : expected->second.second;
+            check(due_now == events, fd,
                   "was told " + to_string(events) + " instead of " +
                       to_string(expected->second.second));
         } else {

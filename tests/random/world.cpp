@@ -54,7 +54,7 @@ void world::write_from_peer(native_handle descriptor, watched& end) {
     if (end.hung_up() || !end.open || end.unread >= 100) return;
     require(raw_write(end.peer, "x") == 1, "write");
     await_bytes(descriptor, ++end.unread);
-    end.news |= bool(end.interest & event::read);
+    end.news |= event::read;
 }
 
 void world::read_all(native_handle descriptor, watched& end) {
@@ -62,13 +62,14 @@ void world::read_all(native_handle descriptor, watched& end) {
     char room[2048];
     require(raw_read(descriptor, room, sizeof room) == end.unread, "read");
     end.unread = 0;
+    if (!end.hung_up()) end.news -= event::read;
     if (end.hung_up()) await_end(descriptor);
 }
 
 void world::close_peer(native_handle descriptor, watched& end) {
     if (end.hung_up()) return;
     raw_close(std::exchange(end.peer, invalid_handle));
-    end.news = true;
+    end.news = event::read | event::write | event::hangup;
     if (end.open && end.unread == 0) await_end(descriptor);
 }
 

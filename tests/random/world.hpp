@@ -23,8 +23,8 @@ struct watched {
     bool registered = false;
     bool oneshot = false;
     trigger mode = trigger::level;
-    bool news = true;  ///< since the last select: an edge must be told
-    event asked;       ///< at the last select
+    event news;   ///< what became so since the last select: an edge must tell it
+    event asked;  ///< at the last select
     event interest;
     std::uint64_t incarnation = 0;  ///< what is attached to the key
 
