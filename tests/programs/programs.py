@@ -10,6 +10,7 @@ The environment says where the programs are: SELECTORS_EXAMPLES (a directory), S
 import contextlib
 import os
 import pty
+import random
 import re
 import resource
 import select
@@ -68,8 +69,13 @@ def until(condition, what, patience=PATIENCE, pause=0.005):
 
 
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
+    """Below those that the system gives to connections: none of other tests' takes it before the program does."""
+    while True:
+        try:
+            with socket.create_server(("127.0.0.1", random.randint(10000, 32000))) as taken:
+                return taken.getsockname()[1]
+        except OSError:
+            pass
 
 
 class Program:
