@@ -7,6 +7,7 @@
 // between two waits the caller may have consumed since, so it is polled anew as well.
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <limits>
 #include <list>
 #include <memory>
@@ -217,7 +218,7 @@ class afd_backend final : public backend {
             const auto seen = take(most, patience(timeout, deadline));
             for (const OVERLAPPED_ENTRY& each : seen)
                 if (!each.lpOverlapped)
-                    woken_ = true;
+                    answer();
                 else if (const event told = conclude(watch_of(each)))
                     tell(watch_of(each), told);
             if (count_ == room_.size()) break;
@@ -229,9 +230,11 @@ class afd_backend final : public backend {
         return count_;
     }
 
+    /// A packet at a time: each is memory of the kernel's until it is taken.
     void wake() noexcept override {
+        if (rung_.exchange(true)) return;
         const DWORD saved = ::GetLastError();
-        ::PostQueuedCompletionStatus(port_.get(), 0, 0, nullptr);
+        if (!::PostQueuedCompletionStatus(port_.get(), 0, 0, nullptr)) rung_.store(false);
         ::SetLastError(saved);
     }
 
@@ -375,12 +378,18 @@ class afd_backend final : public backend {
             more = seen.size() == seen_.size();
             for (const OVERLAPPED_ENTRY& each : seen)
                 if (!each.lpOverlapped)
-                    woken_ = true;
+                    answer();
                 else if (watch& w = watch_of(each); conclude(w))
                     move(w, stage::due);
         }
         for (watch& each : in(stage::told)) each.at = stage::due;
         in(stage::due).splice(in(stage::due).end(), in(stage::told));
+    }
+
+    /// Whoever rings from here on rings anew.
+    void answer() noexcept {
+        rung_.store(false);
+        woken_ = true;
     }
 
     /// As many as the room can take: more would only be polled again by the next wait.
@@ -421,6 +430,7 @@ class afd_backend final : public backend {
     std::span<notice> room_;                  ///< of the wait
     std::size_t count_ = 0;                   ///< of the notices in it
     bool woken_ = false;
+    std::atomic<bool> rung_ = false;  ///< a packet of `wake` is on its way
 };
 
 }  // namespace
