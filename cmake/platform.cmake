@@ -21,6 +21,7 @@ function(selectors_sources target)
   set(src ${PROJECT_SOURCE_DIR}/src)
   target_sources(${target} PRIVATE
     ${src}/backend/registry.cpp
+    ${src}/loop/wheel.cpp
     ${src}/net/address.cpp
     ${src}/net/listen.cpp
     ${src}/net/resolver.cpp

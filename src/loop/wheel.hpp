@@ -1,0 +1,145 @@
+// loop/wheel.hpp - the armed timers of a loop, in a hierarchical timing wheel (Varghese and Lauck, 1987).
+//
+//     wheel timers{now};
+//     timers.arm(node, deadline);                          // O(1), as are cancel and replace
+//     while (timer_node* node = timers.due(now)) ...       // in the order of their deadlines; un-armed
+//     sleep_until(timers.next());
+//
+// Exact to the clock's unit: nothing comes early, and nothing is rounded. Equal deadlines come in the order
+// in which they were armed. One that has passed when it is armed is taken for the time of the last `due`, so
+// that those come in their order, too. Nothing allocates. The nodes are the caller's, and stay where they
+// are while armed (or see replace).
+//
+// How it works. A time is a number of eleven digits of six bits, each digit a level. The wheel's own time,
+// the cursor, is not later than any deadline. A node lies at the highest digit in which its deadline differs
+// from the cursor, in the slot of its deadline's digit there; one that does not differ, in the cursor's own
+// slot of the lowest level. So
+// - every deadline of a lower level comes before every one of a higher level, and within a level slot comes
+//   before slot: the first to come is found by counting zeros in two words;
+// - a slot of the lowest level holds one single deadline;
+// - where a deadline lies depends on it and on the cursor alone: equal ones are always in one slot, and as
+//   nodes are appended, and moved to another slot in their order, they stay in that order.
+// The cursor never enters a slot that holds anything but by `enter`, which spreads it over the levels below:
+// so each node moves at most ten times in its life, and most of them twice or never.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+#include <selectors/detail/timer_node.hpp>
+
+namespace selectors::detail {
+
+/// 17 KB.
+class wheel {
+  public:
+    using time_point = std::chrono::steady_clock::time_point;
+
+    explicit wheel(time_point now) noexcept : now_{now}, cursor_{ticks(now)} {}
+    wheel(const wheel&) = delete;
+    wheel& operator=(const wheel&) = delete;
+
+    static bool armed(const timer_node& node) noexcept { return node.next != nullptr; }
+    std::size_t size() const noexcept { return size_; }
+    bool empty() const noexcept { return size_ == 0; }
+
+    /// Takes in a node that is not armed.
+    void arm(timer_node& node, time_point deadline) noexcept {
+        node.deadline = std::max(deadline, now_);
+        ++size_;
+        place(node);
+    }
+
+    /// Takes out one that is.
+    void cancel(timer_node& node) noexcept {
+        --size_;
+        timer_node& before = *node.previous;
+        timer_node& after = *node.next;
+        before.next = &after;
+        after.previous = &before;
+        node.next = nullptr;
+        if (&before == &after) vacate(before);  // only the head is left
+    }
+
+    /// Puts a node that is not armed in the place of one that is.
+    static void replace(timer_node& armed, timer_node& by) noexcept {
+        by = armed;
+        by.previous->next = by.next->previous = &by;
+        armed.next = nullptr;
+    }
+
+    /// Takes out the node with the earliest deadline if that has come; null otherwise.
+    timer_node* due(time_point now) noexcept;
+
+    /// Nothing is due before. It is the earliest deadline, unless what was cancelled had an earlier one; but
+    /// after a `due(now)` that was null it is later than `now` in any case. time_point::max() if nothing is
+    /// armed.
+    time_point next() const noexcept {
+        return empty() ? time_point::max() : heads_[first_slot()].deadline;
+    }
+
+    /// Some node; null if none is armed.
+    timer_node* any() noexcept { return empty() ? nullptr : heads_[first_slot()].next; }
+
+  private:
+    using ticks_type = std::uint64_t;
+    static constexpr unsigned digit_bits = 6;
+    static constexpr unsigned digits = 1U << digit_bits;
+    static constexpr unsigned levels = (64 + digit_bits - 1) / digit_bits;
+
+    /// In the order of the times, negative ones first.
+    static ticks_type ticks(time_point time) noexcept {
+        return static_cast<ticks_type>(time.time_since_epoch().count()) ^ ticks_type { 1 } << 63;
+    }
+    static unsigned level_of(ticks_type difference) noexcept {
+        return static_cast<unsigned>(63 - std::countl_zero(difference | 1)) / digit_bits;
+    }
+
+    /// The first slot to come; there must be one.
+    unsigned first_slot() const noexcept {
+        const auto level = static_cast<unsigned>(std::countr_zero(occupied_levels_));
+        return level * digits + static_cast<unsigned>(std::countr_zero(occupied_[level]));
+    }
+
+    /// Appends a node to the slot of its deadline.
+    void place(timer_node& node) noexcept {
+        const ticks_type deadline = ticks(node.deadline);
+        const unsigned level = level_of(deadline ^ cursor_);
+        const unsigned digit = deadline >> (level * digit_bits) & (digits - 1);
+        timer_node& head = heads_[level * digits + digit];
+        const auto bit = std::uint64_t{1} << digit;
+        if (!(occupied_[level] & bit)) {
+            occupied_[level] |= bit;
+            occupied_levels_ |= 1U << level;
+            head = {&head, &head, node.deadline};
+        } else if (node.deadline < head.deadline) {
+            head.deadline = node.deadline;
+        }
+        node.next = &head;
+        node.previous = head.previous;
+        head.previous = head.previous->next = &node;
+    }
+
+    /// Notes that nothing is left of a slot.
+    void vacate(const timer_node& head) noexcept {
+        const auto slot = static_cast<unsigned>(&head - heads_);
+        occupied_[slot / digits] &= ~(std::uint64_t{1} << slot % digits);
+        if (occupied_[slot / digits] == 0) occupied_levels_ &= ~(1U << slot / digits);
+    }
+
+    void enter(timer_node& head) noexcept;
+
+    time_point now_;  ///< the latest that we were told
+    ticks_type cursor_;
+    std::size_t size_ = 0;
+    unsigned occupied_levels_ = 0;
+    std::uint64_t occupied_[levels] = {};
+    /// A slot is a ring of nodes with its head among them, which counts only while the slot is occupied. Its
+    /// deadline is one before which nothing in the slot is due: the earliest that came in since it was empty.
+    timer_node heads_[levels * digits];
+};
+
+}  // namespace selectors::detail

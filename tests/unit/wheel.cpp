@@ -1,0 +1,386 @@
+// The wheel, held against std::multimap, which keeps equal keys in the order of their coming.
+#include "loop/wheel.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <deque>
+#include <initializer_list>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace selectors::detail {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::nanoseconds;
+using time_point = wheel::time_point;
+
+static_assert(sizeof(timer_node) == 24);
+
+constexpr time_point start{1'234'567'890'123'456'789ns};
+constexpr time_point never = time_point::max();
+
+/// What is due, in its order.
+std::vector<timer_node*> all_due(wheel& timers, time_point now) {
+    std::vector<timer_node*> taken;
+    while (timer_node* node = timers.due(now)) taken.push_back(node);
+    return taken;
+}
+
+std::vector<timer_node*> addresses(std::deque<timer_node>& nodes) {
+    std::vector<timer_node*> made;
+    for (timer_node& node : nodes) made.push_back(&node);
+    return made;
+}
+
+/// From 1 ns to beyond 200 years: just before, on and just behind where each level of the wheel begins.
+std::vector<nanoseconds> spans() {
+    std::vector<nanoseconds> made{1ns, 2ns};
+    for (int bit = 2; bit < 62; ++bit)
+        for (const std::int64_t near : {-1, 0, 1}) made.emplace_back((std::int64_t{1} << bit) + near);
+    return made;
+}
+
+TEST(wheel, has_nothing_when_it_is_empty) {
+    wheel timers{start};
+    EXPECT_TRUE(timers.empty());
+    EXPECT_EQ(timers.next(), never);
+    EXPECT_EQ(timers.any(), nullptr);
+    EXPECT_EQ(timers.due(start), nullptr);
+    EXPECT_EQ(timers.due(never), nullptr);
+}
+
+TEST(wheel, gives_a_timer_at_its_nanosecond_and_not_before) {
+    for (const nanoseconds span : spans()) {
+        wheel timers{start};
+        timer_node node;
+        timers.arm(node, start + span);
+        EXPECT_EQ(timers.next(), start + span);
+        EXPECT_EQ(timers.due(start + span / 2 - 1ns), nullptr) << span.count();
+        EXPECT_EQ(timers.due(start + span - 1ns), nullptr) << span.count();
+        EXPECT_TRUE(wheel::armed(node));
+        EXPECT_EQ(timers.next(), start + span);
+        ASSERT_EQ(timers.due(start + span), &node) << span.count();
+        EXPECT_FALSE(wheel::armed(node));
+        EXPECT_EQ(timers.due(never), nullptr);
+    }
+}
+
+TEST(wheel, knows_times_before_the_clock_began) {
+    wheel timers{time_point{-5s}};
+    timer_node before, after;
+    timers.arm(after, time_point{1ns});
+    timers.arm(before, time_point{-1ns});
+    EXPECT_EQ(timers.due(time_point{-2ns}), nullptr);
+    EXPECT_EQ(timers.due(time_point{0s}), &before);
+    EXPECT_EQ(timers.due(time_point{0s}), nullptr);
+    EXPECT_EQ(timers.due(time_point{1ns}), &after);
+}
+
+TEST(wheel, takes_the_last_time_there_is) {
+    wheel timers{start};
+    timer_node last, last_but_one;
+    timers.arm(last, never);
+    EXPECT_EQ(timers.next(), never);
+    timers.arm(last_but_one, never - 1ns);
+    EXPECT_EQ(timers.due(start + 1'000h), nullptr);
+    EXPECT_EQ(timers.due(never - 2ns), nullptr);
+    EXPECT_EQ(timers.due(never - 1ns), &last_but_one);
+    EXPECT_EQ(timers.due(never - 1ns), nullptr);
+    EXPECT_EQ(timers.due(never), &last);
+}
+
+TEST(wheel, gives_the_earliest_first_however_late_it_is_asked) {
+    std::deque<timer_node> nodes;
+    wheel timers{start};
+    const std::vector<nanoseconds> sorted = spans();
+    for (std::size_t i = 0; i < sorted.size(); ++i) nodes.emplace_back();
+    for (std::size_t i = 0; i < sorted.size(); ++i) {  // 61 is prime to their number
+        const std::size_t which = i * 61 % sorted.size();
+        timers.arm(nodes[which], start + sorted[which]);
+    }
+    EXPECT_EQ(timers.next(), start + sorted.front());
+    EXPECT_EQ(all_due(timers, never), addresses(nodes));
+}
+
+TEST(wheel, gives_equal_deadlines_in_the_order_they_were_armed_from_whatever_level) {
+    for (const nanoseconds span : spans()) {
+        if (span < 16ns) continue;
+        wheel timers{start};
+        std::deque<timer_node> nodes;
+        timer_node on_the_way[3];
+        // Each is armed from nearer, and so into a lower slot, while the cursor goes after it.
+        for (const nanoseconds from : {0ns, span / 4, span / 2, span - span / 8, span - 1ns, span}) {
+            EXPECT_EQ(timers.due(start + from - 1ns), nullptr);
+            for (int i = 0; i < 3; ++i) timers.arm(nodes.emplace_back(), start + span);
+            timers.arm(on_the_way[0], start + from);  // makes the cursor enter slots
+            EXPECT_EQ(timers.due(start + from), from < span ? &on_the_way[0] : &nodes.front());
+            if (from < span) continue;
+            nodes.pop_front();
+            timers.cancel(on_the_way[0]);
+        }
+        EXPECT_EQ(all_due(timers, start + span), addresses(nodes)) << span.count();
+    }
+}
+
+TEST(wheel, gives_what_has_passed_at_once_and_in_the_order_it_was_armed) {
+    wheel timers{start};
+    std::deque<timer_node> nodes(5);
+    EXPECT_EQ(timers.due(start + 1s), nullptr);
+    timers.arm(nodes[0], start + 1s);
+    timers.arm(nodes[1], start + 500ms);
+    timers.arm(nodes[2], time_point::min());
+    timers.arm(nodes[3], start + 800ms);
+    timers.arm(nodes[4], start + 1s);
+    EXPECT_LE(timers.next(), start + 1s);
+    EXPECT_EQ(all_due(timers, start + 1s), addresses(nodes));
+}
+
+TEST(wheel, arms_anew_what_was_taken_or_cancelled) {
+    wheel timers{start};
+    timer_node node;
+    for (time_point now = start; now < start + 1s; now += 999'983ns) {
+        timers.arm(node, now + 30s);
+        timers.cancel(node);
+        EXPECT_FALSE(wheel::armed(node));
+        EXPECT_TRUE(timers.empty());
+        EXPECT_EQ(timers.next(), never);
+        timers.arm(node, now + 999'983ns);
+        ASSERT_EQ(timers.due(now + 999'983ns), &node);
+    }
+}
+
+TEST(wheel, keeps_the_turn_of_a_node_that_moves) {
+    wheel timers{start};
+    std::deque<timer_node> nodes(3);
+    timer_node moved;
+    for (timer_node& node : nodes) timers.arm(node, start + 1h);
+    wheel::replace(nodes[1], moved);
+    EXPECT_FALSE(wheel::armed(nodes[1]));
+    EXPECT_TRUE(wheel::armed(moved));
+    EXPECT_EQ(all_due(timers, start + 1h), (std::vector{&nodes[0], &moved, &nodes[2]}));
+    timers.arm(moved, start + 2h);
+    wheel::replace(moved, nodes[0]);
+    EXPECT_EQ(timers.size(), 1U);
+    EXPECT_EQ(timers.due(start + 2h), &nodes[0]);
+}
+
+TEST(wheel, does_not_keep_a_loop_awake_for_what_was_cancelled) {
+    for (const nanoseconds span : std::initializer_list<nanoseconds>{1us, 1ms, 1s, 24h, 24h * 365}) {
+        wheel timers{start};
+        std::deque<timer_node> early(100), late(100);
+        for (int i = 0; i < 100; ++i) {
+            timers.arm(early[i], start + span + i * (span / 1000));
+            timers.arm(late[i], start + span + span / 3 + i * (span / 1000));
+        }
+        for (timer_node& node : early) timers.cancel(node);
+        int wakes = 0;
+        while (!wheel::armed(late[0]) || timers.next() < late[0].deadline) {
+            const time_point now = timers.next();
+            EXPECT_EQ(timers.due(now), nullptr);
+            ASSERT_GT(timers.next(), now) << "a loop would spin";
+            ASSERT_LE(timers.next(), late[0].deadline) << "a loop would sleep too long";
+            ++wakes;
+        }
+        EXPECT_LE(wakes, 3);
+        EXPECT_EQ(timers.due(late[0].deadline), &late[0]);
+        for (timer_node& node : late)
+            if (wheel::armed(node)) timers.cancel(node);
+    }
+}
+
+TEST(wheel, drains_by_any) {
+    wheel timers{start};
+    std::deque<timer_node> nodes;
+    for (const nanoseconds span : spans()) timers.arm(nodes.emplace_back(), start + span);
+    for (std::size_t left = nodes.size(); left > 0; --left) {
+        EXPECT_EQ(timers.size(), left);
+        ASSERT_NE(timers.any(), nullptr);
+        timers.cancel(*timers.any());
+    }
+    EXPECT_EQ(timers.any(), nullptr);
+    EXPECT_TRUE(timers.empty());
+}
+
+// --- random steps ----------------------------------------------------------------------------------
+
+std::uint64_t some_seed() {
+    const char* asked = std::getenv("SELECTORS_TEST_SEED");
+    return asked ? std::strtoull(asked, nullptr, 10) : std::random_device{}();
+}
+
+class random_run {
+  public:
+    explicit random_run(std::uint64_t seed) : random_{seed}, timers_{start} {
+        for (std::size_t i = 0; i < most; ++i) nodes_.push_back(std::make_unique<timer>());
+    }
+
+    void step() {
+        timer& one = *nodes_[below(most)];
+        switch (below(12)) {
+        case 0: return let_time_pass();
+        case 1: return wake_at_next();
+        case 2: return move_one();
+        case 3:
+        case 4: return wheel::armed(one) ? cancel(one) : arm(one, some_deadline());
+        case 5: return check();
+        default:
+            if (wheel::armed(one)) cancel(one);
+            arm(one, some_deadline());
+        }
+    }
+
+    /// Everything must come in the end.
+    void finish() {
+        now_ = never;
+        take_all_due();
+        EXPECT_TRUE(timers_.empty());
+        EXPECT_GT(taken_, 100U);
+    }
+
+  private:
+    static constexpr std::size_t most = 300;
+
+    struct timer : timer_node {
+        std::multimap<time_point, timer*>::iterator place;
+    };
+
+    std::uint64_t below(std::uint64_t limit) { return random_() % limit; }
+
+    /// Of every order of magnitude alike.
+    nanoseconds some_span(int most_bits) {
+        return nanoseconds{random_() >> 1 >> (63 - below(static_cast<std::uint64_t>(most_bits) + 1))};
+    }
+
+    /// Never later than the end of time.
+    static time_point later(time_point from, nanoseconds by) {
+        return from > never - by ? never : from + by;
+    }
+
+    time_point some_deadline() {
+        switch (below(16)) {
+        case 0: return never;
+        case 1: return never - nanoseconds{below(3)};
+        case 2: return now_ - some_span(40);
+        case 3:
+        case 4: return now_;
+        case 5:
+        case 6:
+        case 7:  // the same as another's, or right beside it
+            if (const timer& other = *nodes_[below(most)]; wheel::armed(other))
+                return std::min(other.deadline, never - 1ns) + nanoseconds{below(2)};
+            return now_;
+        case 8: return later(now_, some_span(62));
+        default: return later(now_, some_span(42));
+        }
+    }
+
+    void arm(timer& node, time_point deadline) {
+        timers_.arm(node, deadline);
+        node.place = model_.emplace(std::max(deadline, now_), &node);
+        exact_ = exact_ && deadline >= now_;
+    }
+    void cancel(timer& node) {
+        timers_.cancel(node);
+        ASSERT_FALSE(wheel::armed(node));
+        model_.erase(node.place);
+        exact_ = false;
+    }
+    void move_one() {
+        auto& from = nodes_[below(most)];
+        if (!wheel::armed(*from)) return;
+        auto to = std::make_unique<timer>();
+        wheel::replace(*from, *to);
+        ASSERT_FALSE(wheel::armed(*from));
+        to->place = from->place;
+        to->place->second = to.get();
+        from = std::move(to);
+    }
+
+    void let_time_pass() {
+        now_ = later(now_, some_span(below(200) == 0 ? 57 : 36));
+        take_all_due();
+    }
+
+    /// As a loop does: never too late, and not twice for nothing at the same time.
+    void wake_at_next() {
+        if (model_.empty() || timers_.next() > start + 100h * 24 * 365) return;
+        now_ = std::max(now_, timers_.next());
+        take_all_due();
+    }
+
+    void take_all_due() {
+        while (!model_.empty() && model_.begin()->first <= now_) {
+            timer_node* taken = timers_.due(now_);
+            ASSERT_EQ(taken, model_.begin()->second);
+            ASSERT_FALSE(wheel::armed(*taken));
+            ASSERT_LE(taken->deadline, now_);
+            model_.erase(model_.begin());
+            ++taken_;
+        }
+        ASSERT_EQ(timers_.due(now_), nullptr);
+        check();
+        if (model_.empty()) {
+            exact_ = true;
+        } else {
+            ASSERT_GT(timers_.next(), now_);
+        }
+    }
+
+    void check() {
+        ASSERT_EQ(timers_.size(), model_.size());
+        const time_point earliest = model_.empty() ? never : model_.begin()->first;
+        ASSERT_LE(timers_.next(), earliest);
+        if (exact_) {
+            ASSERT_EQ(timers_.next(), earliest);
+        }
+    }
+
+    std::mt19937_64 random_;
+    wheel timers_;
+    time_point now_ = start;
+    std::vector<std::unique_ptr<timer>> nodes_;
+    std::multimap<time_point, timer*> model_;
+    bool exact_ = true;  ///< nothing was cancelled since it was empty
+    std::size_t taken_ = 0;
+};
+
+TEST(wheel, agrees_with_a_multimap_through_random_steps) {
+    const std::uint64_t seed = some_seed();
+    SCOPED_TRACE("SELECTORS_TEST_SEED=" + std::to_string(seed));
+    for (std::uint64_t round = 0; round < 30 && !testing::Test::HasFailure(); ++round) {
+        random_run run{seed + round};
+        for (int step = 0; step < 10'000 && !testing::Test::HasFatalFailure(); ++step) run.step();
+        run.finish();
+    }
+}
+
+TEST(wheel, is_exact_about_the_next_while_nothing_is_cancelled) {
+    const std::uint64_t seed = some_seed();
+    SCOPED_TRACE("SELECTORS_TEST_SEED=" + std::to_string(seed));
+    std::mt19937_64 random{seed};
+    wheel timers{start};
+    std::deque<timer_node> nodes;
+    std::multimap<time_point, timer_node*> model;
+    time_point now = start;
+    for (int step = 0; step < 20'000; ++step) {
+        const time_point deadline = now + nanoseconds{random() >> 1 >> (63 - random() % 45)};
+        timers.arm(nodes.emplace_back(), deadline);
+        model.emplace(deadline, &nodes.back());
+        ASSERT_EQ(timers.next(), model.begin()->first);
+        if (random() % 2 == 0) continue;
+        now = timers.next();
+        ASSERT_EQ(timers.due(now), model.begin()->second);
+        model.erase(model.begin());
+        ASSERT_EQ(timers.next(), model.empty() ? never : model.begin()->first);
+    }
+}
+
+}  // namespace
+}  // namespace selectors::detail
