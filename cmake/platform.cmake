@@ -21,6 +21,11 @@ function(selectors_sources target)
   set(src ${PROJECT_SOURCE_DIR}/src)
   target_sources(${target} PRIVATE
     ${src}/backend/registry.cpp
+    ${src}/loop/loop.cpp
+    ${src}/loop/readiness.cpp
+    ${src}/loop/state.cpp
+    ${src}/loop/timer.cpp
+    ${src}/loop/watch.cpp
     ${src}/loop/wheel.cpp
     ${src}/net/address.cpp
     ${src}/net/listen.cpp

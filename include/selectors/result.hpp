@@ -38,6 +38,8 @@ enum class errc {
     too_many_descriptors,  ///< this process or this machine has none left (EMFILE, ENFILE)
     out_of_memory,         ///< no kernel memory or buffers (ENOMEM, ENOBUFS)
     bad_descriptor,        ///< closed, or never opened
+    cancelled,             ///< given up because somebody asked for it
+    busy,                  ///< somebody else is reading, or writing, there already
 };
 
 SELECTORS_API const std::error_category& errc_category() noexcept;

@@ -26,6 +26,8 @@ class errc_conditions final : public std::error_category {
         case errc::too_many_descriptors: return "no descriptors left";
         case errc::out_of_memory: return "no kernel memory left";
         case errc::bad_descriptor: return "bad descriptor";
+        case errc::cancelled: return "cancelled";
+        case errc::busy: return "somebody else is reading or writing there";
         }
         return "unknown condition";
     }
@@ -52,6 +54,8 @@ class errc_conditions final : public std::error_category {
             return code == too_many_files_open || code == too_many_files_open_in_system;
         case errc::out_of_memory: return code == not_enough_memory || code == no_buffer_space;
         case errc::bad_descriptor: return code == bad_file_descriptor;
+        case errc::cancelled: return code == operation_canceled;
+        case errc::busy: return code == device_or_resource_busy;
         }
         return false;
     }

@@ -1,0 +1,84 @@
+// loop/mailbox.hpp - what other threads, and signal handlers, hand to a loop.
+//
+// A stack that only grows by one and is only taken whole, so that one compare-and-exchange is all there is
+// and no node is ever looked at by two. That the loop sleeps is written where the newest would stand:
+// whoever replaces that mark is the one who must wake it, and nobody else pays for it.
+//
+// Source: R. K. Treiber, Systems Programming: Coping with Parallelism, 1986.
+#pragma once
+
+#include <atomic>
+#include <utility>
+
+namespace selectors::detail {
+
+class loop_state;
+
+/// Something to do, linked where it waits. Does what it is for and disposes of itself; or only the latter,
+/// if the loop is gone (null).
+struct letter {
+    using reader = void (*)(letter& self, loop_state* on);
+    explicit letter(reader to) noexcept : read{to} {}
+    letter* next = nullptr;
+    reader read;
+};
+
+/// Letters in the order they came; one thread's.
+class letter_queue {
+  public:
+    bool empty() const noexcept { return first_ == nullptr; }
+    void push(letter& newest) noexcept {
+        newest.next = nullptr;
+        (first_ ? last_->next : first_) = &newest;
+        last_ = &newest;
+    }
+    /// The oldest; there must be one.
+    letter& pop() noexcept {
+        letter& oldest = *first_;
+        first_ = std::exchange(oldest.next, nullptr);
+        return oldest;
+    }
+    /// The newest, or null.
+    const letter* newest() const noexcept { return first_ ? last_ : nullptr; }
+
+  private:
+    letter* first_ = nullptr;
+    letter* last_ = nullptr;
+};
+
+class mailbox {
+  public:
+    /// Any thread, any signal handler. True if the loop sleeps and this caller must wake it.
+    bool push(letter& newest) noexcept {
+        letter* before = newest_.load(std::memory_order_relaxed);
+        do newest.next = before == &asleep_ ? nullptr : before;
+        while (!newest_.compare_exchange_weak(before, &newest, std::memory_order_release,
+                                              std::memory_order_relaxed));
+        return before == &asleep_;
+    }
+
+    /// The loop's thread, as everything below. Whether it may sleep: not if there is something.
+    bool fall_asleep() noexcept {
+        letter* nothing = nullptr;
+        return newest_.compare_exchange_strong(nothing, &asleep_, std::memory_order_relaxed);
+    }
+
+    /// Awake from here on. Appends what came, in the order it came.
+    void empty_into(letter_queue& queue) noexcept {
+        if (!newest_.load(std::memory_order_relaxed)) return;
+        letter* last = newest_.exchange(nullptr, std::memory_order_acquire);
+        if (last == &asleep_) return;
+        letter* first = nullptr;
+        while (last) {
+            letter* earlier = std::exchange(last->next, first);
+            first = std::exchange(last, earlier);
+        }
+        while (first) queue.push(*std::exchange(first, first->next));
+    }
+
+  private:
+    letter asleep_{nullptr};  ///< a mark; never read
+    std::atomic<letter*> newest_ = nullptr;
+};
+
+}  // namespace selectors::detail

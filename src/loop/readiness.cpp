@@ -1,0 +1,248 @@
+#include "loop/readiness.hpp"
+
+#include <new>
+#include <numeric>
+
+#include "system/system.hpp"
+
+namespace selectors::detail {
+namespace {
+
+bool would_block(std::error_code error) noexcept {
+    return error == sys::error_of(std::errc::operation_would_block);
+}
+
+template <class Buffers>
+std::size_t size_of(const Buffers& buffers) noexcept {
+    return std::transform_reduce(buffers.begin(), buffers.end(), std::size_t{0}, std::plus{},
+                                 [](const auto& each) { return each.size(); });
+}
+
+/// True if it is done, one way or the other.
+bool try_recv(recv_operation& op) noexcept {
+    const auto got = op.rooms.size() == 1
+                         ? sys::recv(op.descriptor, op.rooms[0].data(), op.rooms[0].size())
+                         : sys::recv(op.descriptor, op.rooms);
+    op.count = got.value_or(0);
+    op.error = got ? std::error_code{} : got.error();
+    return !would_block(op.error);
+}
+
+bool try_send(send_operation& op) noexcept {
+    const auto sent = op.parts.size() == 1
+                          ? sys::send(op.descriptor, op.parts[0].data(), op.parts[0].size())
+                          : sys::send(op.descriptor, op.parts);
+    op.count = sent.value_or(0);
+    op.error = sent ? std::error_code{} : sent.error();
+    return !would_block(op.error);
+}
+
+bool try_accept(accept_operation& op) noexcept {
+    auto got = socket_view{op.descriptor}.accept(nonblocking);
+    op.error = got ? std::error_code{} : got.error();
+    if (got) {
+        op.accepted = got->socket.release();
+        op.peer = got->peer;
+    }
+    return !would_block(op.error);
+}
+
+/// The second attempt asks how the first has ended.
+bool try_connect(connect_operation& op) noexcept {
+    const socket_view socket{op.descriptor};
+    const bool begun = op.state == operation_state::waiting;
+    auto outcome = begun ? socket.finish_connect() : socket.connect(op.peer);
+    if (outcome && !begun) outcome = socket.finish_connect();  // it may have met itself
+    op.error = outcome ? std::error_code{} : outcome.error();
+    return op.error != errc::in_progress && !(begun && op.error == std::errc::not_connected);
+}
+
+bool attempt(operation& op) noexcept {
+    switch (op.what) {
+    case operation_kind::recv: return try_recv(static_cast<recv_operation&>(op));
+    case operation_kind::send: return try_send(static_cast<send_operation&>(op));
+    case operation_kind::accept: return try_accept(static_cast<accept_operation&>(op));
+    case operation_kind::connect: return try_connect(static_cast<connect_operation&>(op));
+    case operation_kind::ready: break;  // is not tried: a wait finds out
+    }
+    return false;
+}
+
+/// Whether a success says that the next attempt would block. A level-triggered bag says so if not.
+bool took_all(const operation& op) noexcept {
+    if (op.error) return false;
+    if (op.what == operation_kind::recv) {
+        const auto& recv = static_cast<const recv_operation&>(op);
+        return recv.of_stream && recv.count < size_of(recv.rooms);
+    }
+    if (op.what == operation_kind::send) {
+        const auto& send = static_cast<const send_operation&>(op);
+        return send.count < size_of(send.parts);
+    }
+    return false;
+}
+
+/// What stopped the bag from watching a descriptor, as the operation's own error.
+std::error_code current_error() noexcept {
+    try {
+        throw;
+    } catch (const std::system_error& refused) {
+        return refused.code();
+    } catch (const std::bad_alloc&) {
+        return sys::error_of(std::errc::not_enough_memory);
+    } catch (...) {
+        return sys::error_of(std::errc::invalid_argument);
+    }
+}
+
+}  // namespace
+
+time_point readiness_driver::now() noexcept {
+    return sys::now();
+}
+
+event readiness_driver::entry::wanted() const noexcept {
+    event all;
+    for (const ready_operation* each = watchers; each; each = each->next_sibling) all |= each->interest;
+    if (input.waiting) all |= event::read;
+    if (output.waiting) all |= event::write;
+    return all;
+}
+
+// --- beginning and ending ------------------------------------------------------------------------
+
+bool readiness_driver::submit(operation& op) noexcept {
+    op.error = {};
+    try {
+        switch (op.what) {
+        case operation_kind::recv:
+        case operation_kind::accept: return begin(op, &entry::input, event::read);
+        case operation_kind::send:
+        case operation_kind::connect: return begin(op, &entry::output, event::write);
+        case operation_kind::ready: break;
+        }
+        auto& ready = static_cast<ready_operation&>(op);
+        if (ready.standing)
+            bag_.modify(op.descriptor, bag_.get(op.descriptor).data.wanted());
+        else
+            stand(ready);
+        return false;
+    } catch (...) {
+        op.error = current_error();
+        return true;
+    }
+}
+
+bool readiness_driver::begin(operation& op, side entry::* which, event direction) {
+    const bool known = bag_.contains(op.descriptor);
+    side* at = known ? &(bag_.get(op.descriptor).data.*which) : nullptr;
+    if (at && at->waiting) {
+        op.error = sys::error_of(std::errc::device_or_resource_busy);
+        return true;
+    }
+    if (!(at && at->exhausted) && attempt(op)) {
+        if (at) at->exhausted = took_all(op);
+        return true;
+    }
+    op.error = {};
+    if (!known)
+        at = &(bag_.add(op.descriptor, direction).data.*which);
+    else if (const event asked = bag_.interest(op.descriptor); !(asked & direction))
+        bag_.modify(op.descriptor, asked | direction);
+    at->waiting = &op;
+    op.state = operation_state::waiting;
+    return false;
+}
+
+/// Whoever joins others on a descriptor may be speaking of another file, for those others may not know yet
+/// that theirs was closed and its number given anew: the kernel is told afresh.
+void readiness_driver::stand(ready_operation& op) {
+    entry others;
+    if (bag_.contains(op.descriptor)) others = bag_.remove(op.descriptor);
+    try {
+        bag_.add(op.descriptor, others.wanted() | op.interest, others);
+    } catch (...) {
+        end_all(others, current_error());
+        throw;
+    }
+    op.join(bag_.get(op.descriptor).data.watchers);
+}
+
+void readiness_driver::cancel(operation& op) noexcept {
+    const std::error_code cancelled = sys::error_of(std::errc::operation_canceled);
+    if (op.what == operation_kind::ready) {
+        auto& ready = static_cast<ready_operation&>(op);
+        if (!ready.standing) return;
+        const auto at = bag_.get(op.descriptor);
+        end(ready.leave(at.data.watchers), cancelled);
+        if (at.data.idle())
+            bag_.remove(at);
+        else
+            bag_.modify(at, at.data.wanted());
+    } else if (op.state == operation_state::waiting) {
+        entry& at = bag_.get(op.descriptor).data;
+        (at.input.waiting == &op ? at.input : at.output).waiting = nullptr;
+        end(op, cancelled);
+    }
+}
+
+void readiness_driver::close(native_handle descriptor) noexcept {
+    if (bag_.contains(descriptor)) {
+        const std::error_code cancelled = sys::error_of(std::errc::operation_canceled);
+        entry left = bag_.remove(descriptor);
+        end_all(left, cancelled);
+    }
+    sys::close(descriptor);
+}
+
+void readiness_driver::cancel_all() noexcept {
+    for (const auto& key : bag_.keys()) end_all(key.data, sys::error_of(std::errc::operation_canceled));
+}
+
+void readiness_driver::end(operation& op, std::error_code error) noexcept {
+    op.error = error;
+    if (op.state != operation_state::completed) completed.push(op);
+}
+
+void readiness_driver::end_all(entry& of, std::error_code error) noexcept {
+    for (side* each : {&of.input, &of.output})
+        if (each->waiting) end(*std::exchange(each->waiting, nullptr), error);
+    while (of.watchers) end(of.watchers->leave(of.watchers), error);
+}
+
+// --- waiting -------------------------------------------------------------------------------------
+
+void readiness_driver::wait(time_point deadline) {
+    for (const auto& [key, events] : bag_.select_until(deadline)) tell(key, events);
+}
+
+void readiness_driver::tell(const key<entry>& key, event events) {
+    entry& at = key.data;
+    const event ends = events & (event::error | event::hangup);
+    // The bag parks what the kernel refuses to watch any longer, and says error once.
+    const bool lost = events & event::error && !bag_.interest(key);
+    const event wanted = at.wanted();
+    for (ready_operation* each = at.watchers; each; each = each->next_sibling) {
+        const event told = events & (each->interest | ends);
+        if (!told || !each->interest) continue;
+        each->events |= told;
+        if (each->state != operation_state::completed) completed.push(*each);
+    }
+    if (events & (event::read | ends)) go_on(at.input, lost);
+    if (events & (event::write | ends)) go_on(at.output, lost);
+    if (!lost && events - ends - wanted) bag_.modify(key, wanted);
+}
+
+/// The descriptor may be ready: whoever waits tries again.
+void readiness_driver::go_on(side& at, bool lost) noexcept {
+    at.exhausted = false;
+    if (!at.waiting) return;
+    operation& op = *at.waiting;
+    const bool done = attempt(op);
+    if (!done && !lost) return;
+    at.waiting = nullptr;
+    at.exhausted = done && took_all(op);
+    end(op, done ? op.error : sys::error_of(std::errc::io_error));
+}
+
+}  // namespace selectors::detail

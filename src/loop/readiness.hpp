@@ -1,0 +1,54 @@
+// loop/readiness.hpp - the driver over a bag, on every mechanism the bag has.
+//
+// Tries first, and waits only after "would block". What the kernel was asked to watch stays asked for when
+// an operation has completed, since the next is likely to want the same: a descriptor that reports what
+// nobody waits for any more costs one wake-up and is told to be silent then. So an echo costs one recv and
+// one send a message, and no change of the kernel's set at all.
+#pragma once
+
+#include <selectors/selector.hpp>
+
+#include "loop/driver.hpp"
+
+namespace selectors::detail {
+
+class readiness_driver final : public driver {
+  public:
+    explicit readiness_driver(backend_handle mechanism) : bag_{std::move(mechanism)} {}
+
+    time_point now() noexcept override;
+    bool submit(operation& op) noexcept override;
+    void cancel(operation& op) noexcept override;
+    void close(native_handle descriptor) noexcept override;
+    void cancel_all() noexcept override;
+    void wait(time_point deadline) override;
+    void wake() noexcept override { bag_.wake(); }
+    void spin(nanoseconds duration) noexcept override { bag_.spin(duration); }
+
+  private:
+    /// Who waits for one direction of a descriptor.
+    struct side {
+        operation* waiting = nullptr;
+        bool exhausted = false;  ///< the last attempt took all there was: wait before the next
+    };
+    /// Who waits for a descriptor.
+    struct entry {
+        side input;                           ///< recv, accept
+        side output;                          ///< send, connect
+        ready_operation* watchers = nullptr;  ///< those that stand, the newest first
+
+        event wanted() const noexcept;
+        bool idle() const noexcept { return !input.waiting && !output.waiting && !watchers; }
+    };
+
+    bool begin(operation& op, side entry::* which, event direction);
+    void stand(ready_operation& op);
+    void end(operation& op, std::error_code error) noexcept;
+    void end_all(entry& of, std::error_code error) noexcept;
+    void tell(const key<entry>& key, event events);
+    void go_on(side& at, bool lost) noexcept;
+
+    selector<entry> bag_;
+};
+
+}  // namespace selectors::detail

@@ -1,0 +1,198 @@
+#include "loop/state.hpp"
+
+#include <stdexcept>
+
+#include "system/system.hpp"
+
+namespace selectors::detail {
+namespace {
+
+/// Of each kind of callback as many as this in one turn: what one flooder can add to the others' waiting.
+constexpr int turn_budget = 256;
+
+}  // namespace
+
+loop_state::loop_state(std::unique_ptr<driver> carrier)
+    : carrier_{std::move(carrier)}, timers_{carrier_->now()}, now_{carrier_->now()} {}
+
+void loop_state::close() noexcept {
+    const state_holder held{*this};
+    auto carrier = std::move(carrier_);
+    carrier->cancel_all();
+    while (!carrier->completed.empty()) {
+        operation& op = carrier->completed.pop();
+        op.complete(op);
+    }
+    // What is thrown away may, as it goes, hand in more.
+    for (;;) {
+        mail_.empty_into(posted_);
+        letter_queue& queue = posted_.empty() ? deferred_ : posted_;
+        if (queue.empty()) break;
+        letter& thrown_away = queue.pop();
+        thrown_away.read(thrown_away, nullptr);
+    }
+    while (timer_node* each = timers_.any()) timers_.cancel(*each);
+}
+
+// --- going round -----------------------------------------------------------------------------------
+
+/// What holds from the first to the last of a `run`, also if an exception ends it.
+struct loop_state::turn_guard {
+    explicit turn_guard(loop_state& of) : state{of} {
+        if (of.turning_)
+            throw std::logic_error("the loop is running: a callback must not run it; let it return, "
+                                   "and post or defer what is to come after it");
+        of.hold();
+        of.turning_ = true;
+    }
+    turn_guard(const turn_guard&) = delete;
+    turn_guard& operator=(const turn_guard&) = delete;
+    ~turn_guard() {
+        state.turning_ = false;
+        state.let_go();
+    }
+    loop_state& state;
+};
+
+void loop_state::run() {
+    const turn_guard guard{*this};
+    while (!leaving()) turn(time_point::max());
+    stopping_.store(false, std::memory_order_relaxed);
+}
+
+std::size_t loop_state::run_once(time_point deadline) {
+    const turn_guard guard{*this};
+    called_ = 0;
+    if (!leaving()) turn(deadline);
+    stopping_.store(false, std::memory_order_relaxed);
+    return called_;
+}
+
+void loop_state::turn(time_point deadline) {
+    called_ = 0;
+    ++stats.turns;
+    if (observer) observer->turn_begins(now_);
+    mail_.empty_into(posted_);
+    // What the last turn had no time for comes first. Cancelled operations among it are no reason to stay
+    // awake: nobody is called.
+    if (tell_completed()) {
+        wait(deadline);
+        now_ = carrier_->now();
+        if (fire_timers() && tell_completed() && read_letters(posted_, stats.posts))
+            read_letters(deferred_, stats.deferred);
+    }
+    if (observer) observer->turn_ends(now_, called_);
+}
+
+/// Sleeps only if nothing was done and nothing is left to do; looks what is ready in any case.
+void loop_state::wait(time_point deadline) {
+    ++stats.waits;
+    const bool idle =
+        called_ == 0 && posted_.empty() && deferred_.empty() && carrier_->completed.empty();
+    if (idle) deadline = std::min(deadline, timers_.next());
+    if (!idle || (deadline > now_ && !mail_.fall_asleep())) deadline = time_point::min();
+    try {
+        carrier_->wait(deadline);
+    } catch (...) {
+        mail_.empty_into(posted_);
+        throw;
+    }
+    mail_.empty_into(posted_);
+}
+
+bool loop_state::tell_completed() {
+    const operation* const newest = carrier_->completed.newest();
+    for (int left = turn_budget; left > 0 && !carrier_->completed.empty(); --left) {
+        operation& op = carrier_->completed.pop();
+        const bool last = &op == newest;
+        ++stats.events;
+        op.complete(op);
+        if (leaving()) return false;
+        if (last) break;
+    }
+    return true;
+}
+
+/// What comes meanwhile is for the next turn.
+bool loop_state::read_letters(letter_queue& queue, std::uint64_t& count) {
+    const letter* const newest = queue.newest();
+    for (int left = turn_budget; left > 0 && !queue.empty(); --left) {
+        letter& next = queue.pop();
+        const bool last = &next == newest;
+        ++count;
+        next.read(next, this);
+        if (leaving()) return false;
+        if (last) break;
+    }
+    return true;
+}
+
+void loop_state::observed(const char* kind, const std::source_location& where, time_point due,
+                          callback<void()> call) {
+    const state_holder held{*this};
+    const time_point begin = sys::now();
+    callback_info info{kind, where, begin - due, nanoseconds::zero()};
+    struct ending {
+        ~ending() {
+            info.took = sys::now() - begin;
+            if (state.observer) state.observer->callback_ends(info);
+        }
+        loop_state& state;
+        callback_info& info;
+        time_point begin;
+    } const ending{*this, info, begin};
+    observer->callback_begins(info);
+    call();
+}
+
+// --- timers ----------------------------------------------------------------------------------------
+
+/// Whatever a callback arms is due in a later turn: else one that arms itself for now would never let the
+/// others come.
+void loop_state::arm(timer& which, time_point deadline) noexcept {
+    if (which.armed()) timers_.cancel(which);
+    timers_.arm(which, std::max(deadline, now_ + nanoseconds{1}));
+}
+
+void loop_state::replace(timer& from, timer& to) noexcept {
+    if (from.armed()) timers_.replace(from, to);
+    if (firing_ == &from) firing_ = &to;
+}
+
+void loop_state::forget(timer& gone) noexcept {
+    if (gone.armed()) timers_.cancel(gone);
+    if (firing_ == &gone) firing_ = nullptr;
+}
+
+bool loop_state::fire_timers() {
+    for (int left = turn_budget; left > 0; --left) {
+        timer_node* const due = timers_.due(now_);
+        if (!due) break;
+        fire(static_cast<timer&>(*due));
+        if (leaving()) return false;
+    }
+    return true;
+}
+
+/// The callback may destroy its timer, so it is called where the timer is not, and put back if it is there.
+void loop_state::fire(timer& due) {
+    struct borrowed {
+        ~borrowed() {
+            if (timer* const home = std::exchange(state.firing_, nullptr))
+                home->fire_ = std::move(fire);
+        }
+        loop_state& state;
+        callback<void()> fire;
+    } borrowed{*this, std::move(due.fire_)};
+    firing_ = &due;
+    ++stats.timers;
+    const time_point deadline = due.deadline;
+    const std::source_location where = due.where_;
+    if (due.period_ > nanoseconds::zero()) {
+        const auto missed = (now_ - deadline) / due.period_;
+        timers_.arm(due, after(deadline, due.period_ * (missed + 1)));
+    }
+    call("timer", where, deadline, borrowed.fire);
+}
+
+}  // namespace selectors::detail

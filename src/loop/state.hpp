@@ -1,0 +1,114 @@
+// loop/state.hpp - a loop's insides, for everything that lives on it.
+//
+// Held by the loop and by every handle, so that a handle may outlive its loop: then the state is `closed`,
+// and holds nothing of the system's any more. One turn, in the order of `turn`, is all that ever happens.
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include <selectors/loop.hpp>
+
+#include "loop/driver.hpp"
+#include "loop/mailbox.hpp"
+#include "loop/wheel.hpp"
+
+namespace selectors::detail {
+
+class loop_state {
+  public:
+    /// Held once.
+    explicit loop_state(std::unique_ptr<driver> carrier);
+
+    void hold() noexcept { ++holders_; }
+    void let_go() noexcept {
+        if (--holders_ == 0) delete this;
+    }
+
+    /// Everything ends: operations are told that they are cancelled, letters are thrown away.
+    void close() noexcept;
+    bool closed() const noexcept { return carrier_ == nullptr; }
+    /// Only while it is not closed.
+    driver& carrier() noexcept { return *carrier_; }
+
+    // --- going round -------------------------------------------------------------------------------
+
+    void run();
+    std::size_t run_once(time_point deadline);
+    void stop() noexcept {
+        stopping_.store(true, std::memory_order_release);
+        carrier_->wake();
+    }
+    time_point now() const noexcept { return now_; }
+
+    // --- letters -----------------------------------------------------------------------------------
+
+    /// Any thread.
+    void post(letter& work) noexcept {
+        if (mail_.push(work)) carrier_->wake();
+    }
+    void defer(letter& work) noexcept { deferred_.push(work); }
+
+    // --- timers ------------------------------------------------------------------------------------
+
+    void arm(timer& which, time_point deadline) noexcept;
+    void disarm(timer& which) noexcept { timers_.cancel(which); }
+    /// Keeps a timer's place while it moves in memory.
+    void replace(timer& from, timer& to) noexcept;
+    void forget(timer& gone) noexcept;
+
+    // --- callbacks ---------------------------------------------------------------------------------
+
+    /// Every callback is called through here. `due`: since when the loop knew of it.
+    template <class Call>
+    void call(const char* kind, const std::source_location& where, time_point due, Call&& call) {
+        ++called_;
+        if (observer) [[unlikely]]
+            observed(kind, where, due, callback<void()>{[&] { call(); }});
+        else
+            call();
+    }
+
+    loop_stats stats;
+    loop_observer* observer = nullptr;
+
+  private:
+    struct turn_guard;
+    ~loop_state() = default;
+
+    void turn(time_point deadline);
+    void wait(time_point deadline);
+    bool fire_timers();
+    void fire(timer& due);
+    bool tell_completed();
+    bool read_letters(letter_queue& queue, std::uint64_t& count);
+    bool leaving() const noexcept { return closed() || stopping_.load(std::memory_order_relaxed); }
+    void observed(const char* kind, const std::source_location& where, time_point due,
+                  callback<void()> call);
+
+    std::unique_ptr<driver> carrier_;
+    wheel timers_;
+    mailbox mail_;
+    letter_queue posted_;
+    letter_queue deferred_;
+    timer* firing_ = nullptr;  ///< whose callback is running, wherever it is by now
+    time_point now_;
+    std::uint64_t called_ = 0;  ///< callbacks, in this turn
+    std::size_t holders_ = 1;
+    bool turning_ = false;
+    std::atomic<bool> stopping_ = false;
+};
+
+/// Holds a state while it lives.
+class state_holder {
+  public:
+    explicit state_holder(loop_state& held) noexcept : held_{held} { held_.hold(); }
+    state_holder(const state_holder&) = delete;
+    state_holder& operator=(const state_holder&) = delete;
+    ~state_holder() { held_.let_go(); }
+
+  private:
+    loop_state& held_;
+};
+
+}  // namespace selectors::detail

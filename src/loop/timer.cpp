@@ -1,0 +1,62 @@
+#include <stdexcept>
+
+#include <selectors/loop.hpp>
+
+#include "loop/state.hpp"
+
+namespace selectors {
+
+timer::timer(loop& on, callback<void()> fire, std::source_location where)
+    : state_{&on.state()}, where_{where}, fire_{std::move(fire)} {
+    state_->hold();
+}
+
+timer::timer(timer&& other) noexcept
+    : period_{other.period_},
+      state_{other.state_},
+      where_{other.where_},
+      fire_{std::move(other.fire_)} {
+    if (state_) state_->replace(other, *this);
+    other.state_ = nullptr;
+}
+
+timer& timer::operator=(timer&& other) noexcept {
+    if (this != &other) {
+        this->~timer();
+        ::new (static_cast<void*>(this)) timer{std::move(other)};
+    }
+    return *this;
+}
+
+timer::~timer() {
+    if (!state_) return;
+    state_->forget(*this);
+    state_->let_go();
+}
+
+void timer::at(clock::time_point when) {
+    if (!state_)
+        throw std::logic_error("a timer of no loop was armed: make it as timer{loop, callback}");
+    period_ = {};
+    if (!state_->closed()) state_->arm(*this, when);
+}
+
+void timer::arm_after(std::chrono::nanoseconds delay) {
+    at(state_ && !state_->closed() ? detail::after(state_->carrier().now(), delay)
+                                   : clock::time_point::max());
+}
+
+void timer::arm_every(std::chrono::nanoseconds period) {
+    if (period == std::chrono::nanoseconds::zero())
+        throw std::invalid_argument("a timer's period must be longer than nothing");
+    arm_after(period);
+    // Beats that are for ever apart are one that never comes.
+    period_ = std::max(period, std::chrono::nanoseconds::zero());
+}
+
+void timer::cancel() noexcept {
+    period_ = {};
+    if (armed()) state_->disarm(*this);
+}
+
+}  // namespace selectors

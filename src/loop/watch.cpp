@@ -1,0 +1,114 @@
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+#include <selectors/watch.hpp>
+
+#include "loop/state.hpp"
+
+namespace selectors {
+namespace detail {
+
+/// Belongs to its handle, then to the loop until the driver has let go of it.
+struct watch_node final : ready_operation {
+    watch_node(loop_state& on, native_handle number, event wanted, callback<void(event)>&& call,
+               const std::source_location& from) noexcept
+        : ready_operation{number, &told}, state_of{on}, where{from}, ready{std::move(call)} {
+        interest = wanted;
+        on.hold();
+    }
+    watch_node(const watch_node&) = delete;
+    watch_node& operator=(const watch_node&) = delete;
+
+    static void told(operation& op) { static_cast<watch_node&>(op).tell(); }
+    ~watch_node() { state_of.let_go(); }
+    void tell();
+    void end() noexcept;
+
+    loop_state& state_of;
+    std::source_location where;
+    callback<void(event)> ready;
+    bool owned = true;     ///< its handle lives
+    bool calling = false;  ///< it is being called: destroy nothing of it
+
+  private:
+    void destroy_if_done() noexcept;
+};
+
+namespace {
+
+void require_askable(event interest) {
+    if (const event odd = interest - (event::read | event::write | event::priority))
+        throw std::invalid_argument("the interest " + to_string(odd) +
+                                    " cannot be asked for: name read, write and priority; error and "
+                                    "hangup are always told");
+}
+
+}  // namespace
+
+/// Readiness; or that it stands no longer, because it was cancelled or its descriptor is lost.
+void watch_node::tell() {
+    if (!standing) {
+        if (!owned) return destroy_if_done();
+        if (state_of.closed()) return;
+        events = event::error;
+    }
+    const event found = std::exchange(events, event::none) & (interest | event::error | event::hangup);
+    if (!found || !interest) return;
+    struct ending {
+        ~ending() {
+            node.calling = false;
+            node.destroy_if_done();
+        }
+        watch_node& node;
+    } const ending{*this};
+    calling = true;
+    state_of.call("watch", where, state_of.now(), [&] { ready(found); });
+}
+
+void watch_node::end() noexcept {
+    const callback<void(event)> dropped = calling ? callback<void(event)>{} : std::move(ready);
+    owned = false;
+    if (standing)
+        state_of.carrier().cancel(*this);  // and is told of it
+    else
+        destroy_if_done();
+}
+
+/// Not while the driver has it in its queue, or a callback of it has yet to return.
+void watch_node::destroy_if_done() noexcept {
+    if (!owned && !calling && !standing && state == operation_state::idle) delete this;
+}
+
+}  // namespace detail
+
+void watch::end(detail::watch_node* node) noexcept {
+    node->end();
+}
+
+void watch::modify(event interest) {
+    detail::require_askable(interest);
+    if (!*this || node_->interest == interest) return;
+    node_->interest = interest;
+    if (node_->state_of.carrier().submit(*node_)) throw std::system_error(node_->error, "watch");
+}
+
+event watch::interest() const noexcept {
+    return *this ? node_->interest : event::none;
+}
+
+watch::operator bool() const noexcept {
+    return node_ && node_->standing;
+}
+
+watch loop::watch(socket_view what, event interest, callback<void(event)> ready, location where) {
+    detail::require_askable(interest);
+    auto node = std::make_unique<detail::watch_node>(*state_, what.descriptor(), interest,
+                                                     std::move(ready), where);
+    if (state_->carrier().submit(*node))
+        throw std::system_error(node->error,
+                                "watch of descriptor " + std::to_string(what.descriptor()));
+    return selectors::watch{node.release()};
+}
+
+}  // namespace selectors

@@ -1,0 +1,82 @@
+#include <optional>
+#include <vector>
+
+#include "loop/loop_case.hpp"
+
+namespace selectors::testing {
+namespace {
+
+CASE(timers_fire_in_the_order_of_their_deadlines_and_never_early) {
+    loop loop{backend()};
+    const auto start = clock::now();
+    std::vector<int> order;
+    const timer third = loop.after(3ms, [&] { order.push_back(3); });
+    const timer first = loop.after(1ms, [&] { order.push_back(1); });
+    const timer second = loop.after(2ms, [&] {
+        EXPECT_GE(clock::now() - start, 2ms);
+        order.push_back(2);
+    });
+    while (order.size() < 3) loop.run_once();
+    EXPECT_EQ(order, (std::vector{1, 2, 3}));
+    EXPECT_GE(clock::now() - start, 3ms);
+}
+
+CASE(a_timer_may_arm_itself_anew) {
+    loop loop{backend()};
+    int fired = 0;
+    timer again{loop, [] {}};
+    again = timer{loop, [&] {
+                      if (++fired < 3) again.after(1us);
+                  }};
+    again.after(0s);
+    while (again.armed()) loop.run_once();
+    EXPECT_EQ(fired, 3);
+}
+
+CASE(a_timer_that_arms_itself_for_now_lets_the_others_come) {
+    loop loop{backend()};
+    auto [a, b] = make_pair();
+    timer busy;
+    busy = timer{loop, [&] { busy.at(clock::time_point{}); }};
+    busy.after(0s);
+    put(b);
+    bool told = false;
+    const watch reading = loop.watch(a, event::read, [&](event) { told = true; });
+    for (int i = 0; i < 3 && !told; ++i) loop.run_once(1s);
+    EXPECT_TRUE(told);
+}
+
+CASE(a_timer_may_destroy_itself_and_its_loop) {
+    std::optional<loop> made;
+    made.emplace(backend());
+    std::optional<timer> itself;
+    auto alive = std::make_shared<int>(7);
+    itself = made->after(0s, [&, alive] {
+        itself.reset();
+        made.reset();
+        EXPECT_EQ(*alive, 7);
+    });
+    made->run();
+    EXPECT_EQ(alive.use_count(), 1);
+}
+
+CASE(a_beat_stays_in_step_and_leaves_out_what_was_missed) {
+    loop loop{backend()};
+    const auto start = loop.now();
+    std::vector<clock::time_point> beats;
+    timer beat = loop.every(2ms, [&] {
+        beats.push_back(clock::now());
+        if (beats.size() == 2)
+            while (clock::now() - start < 11ms) {
+            }
+        if (beats.size() == 4) beat.cancel();
+    });
+    const auto first = beat.due();
+    while (beat.armed()) loop.run_once();
+    ASSERT_EQ(beats.size(), 4U);
+    for (const auto& each : beats) EXPECT_GE(each, first);
+    EXPECT_EQ(beat.due(), clock::time_point::max());
+}
+
+}  // namespace
+}  // namespace selectors::testing

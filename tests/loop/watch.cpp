@@ -1,0 +1,128 @@
+#include <optional>
+
+#include "loop/loop_case.hpp"
+
+namespace selectors::testing {
+namespace {
+
+CASE(a_watch_is_told_until_it_is_read) {
+    loop loop{backend()};
+    auto [a, b] = make_pair();
+    int told = 0;
+    const watch reading = loop.watch(a, event::read, [&](event events) {
+        EXPECT_EQ(events, event::read);
+        if (++told == 3) take(a);
+    });
+    put(b);
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(loop.run_once(1s), 1U);
+    EXPECT_EQ(loop.run_once(5ms), 0U);
+    EXPECT_EQ(told, 3);
+}
+
+CASE(a_watch_may_ask_for_something_else) {
+    loop loop{backend()};
+    auto [a, b] = make_pair();
+    event told;
+    watch both_ways = loop.watch(a, event::write, [&](event events) { told = events; });
+    EXPECT_EQ(loop.run_once(1s), 1U);
+    EXPECT_EQ(told, event::write);
+    both_ways.modify(event::read);
+    EXPECT_EQ(loop.run_once(5ms), 0U);
+    put(b);
+    both_ways.modify(both);
+    EXPECT_EQ(loop.run_once(1s), 1U);
+    EXPECT_EQ(told, both);
+    both_ways.modify(event::none);
+    b.close();
+    EXPECT_EQ(loop.run_once(5ms), 0U);
+    EXPECT_EQ(both_ways.interest(), event::none);
+}
+
+CASE(several_watches_of_a_descriptor_are_each_told_their_own) {
+    loop loop{backend()};
+    auto [a, b] = make_pair();
+    event first, second, third;
+    const watch one = loop.watch(a, event::read, [&](event events) { first = events; });
+    watch two = loop.watch(a, event::write, [&](event events) { second = events; });
+    const watch three = loop.watch(a, both, [&](event events) { third = events; });
+    put(b);
+    EXPECT_EQ(loop.run_once(1s), 3U);
+    EXPECT_EQ(first, event::read);
+    EXPECT_EQ(second, event::write);
+    EXPECT_EQ(third, both);
+    two = watch{};
+    EXPECT_EQ(loop.run_once(1s), 2U);
+}
+
+CASE(a_watch_may_destroy_itself) {
+    loop loop{backend()};
+    auto [a, b] = make_pair();
+    std::optional<watch> itself;
+    auto alive = std::make_shared<int>(7);
+    itself = loop.watch(a, event::read, [&, alive](event) {
+        itself.reset();
+        EXPECT_EQ(*alive, 7);
+    });
+    put(b);
+    EXPECT_EQ(loop.run_once(1s), 1U);
+    EXPECT_EQ(loop.run_once(5ms), 0U);
+    EXPECT_EQ(alive.use_count(), 1);
+}
+
+CASE(a_watch_that_was_destroyed_by_its_peer_is_not_told) {
+    loop loop{backend()};
+    auto [a, b] = make_pair();
+    auto [c, d] = make_pair();
+    watch first, second;
+    first = loop.watch(a, event::read, [&](event) { second = watch{}; });
+    second = loop.watch(c, event::read, [&](event) { first = watch{}; });
+    put(b);
+    put(d);
+    EXPECT_EQ(loop.run_once(1s), 1U);
+}
+
+CASE(a_callback_may_destroy_the_loop) {
+    std::optional<loop> made;
+    made.emplace(backend());
+    auto [a, b] = make_pair();
+    watch reading = made->watch(a, event::read, [&](event) { made.reset(); });
+    const timer later = made->after(1h, [] {});
+    put(b);
+    made->run();
+    EXPECT_FALSE(made);
+    EXPECT_FALSE(reading);
+    EXPECT_FALSE(later.armed());
+    reading.modify(event::write);
+}
+
+CASE(a_number_that_was_closed_and_used_anew_is_watched) {
+    loop loop{backend()};
+    auto [a, b] = make_pair();
+    const native_handle number = a.descriptor();
+    int old_told = 0;
+    int new_told = 0;
+    const watch old = loop.watch(a, event::read, [&](event) { ++old_told; });
+    EXPECT_EQ(loop.run_once(1ms), 0U);
+    a.close();
+    auto [c, d] = make_pair();
+    if (c.descriptor() != number && d.descriptor() == number) std::swap(c, d);
+    if (c.descriptor() != number) GTEST_SKIP() << "the number was not given anew";
+    const watch anew = loop.watch(c, event::read, [&](event) {
+        ++new_told;
+        take(c);
+    });
+    put(d);
+    EXPECT_GE(loop.run_once(1s), 1U);
+    EXPECT_EQ(new_told, 1);
+}
+
+CASE(a_watch_of_a_closed_descriptor_is_refused) {
+    loop loop{backend()};
+    EXPECT_THROW((void)loop.watch(closed_descriptor(), event::read, [](event) {}), std::system_error);
+    EXPECT_THROW((void)loop.watch(invalid_handle, event::read, [](event) {}), std::exception);
+    auto [a, b] = make_pair();
+    EXPECT_THROW((void)loop.watch(a, event::hangup, [](event) {}), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace selectors::testing
