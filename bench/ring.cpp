@@ -4,6 +4,7 @@
 //
 //   raw   epoll as an expert writes it: level-triggered, a pointer in the event, 1,024 events a wait
 //   bag   a range-for over selector::select(), as a user writes it
+//   loop  a watch with a callback for each pair, and loop::run()
 #include <cerrno>
 #include <memory>
 #include <string>
@@ -13,7 +14,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include <selectors/selectors.hpp>
+#include <selectors/async.hpp>
 
 #include "harness.hpp"
 
@@ -101,6 +102,28 @@ class bag_ring {
     sel::selector<link> bag_;
 };
 
+class loop_ring {
+  public:
+    loop_ring(const std::vector<link>& links, const setting& of)
+        : loop_{of.backend.empty() ? sel::open_backend() : sel::open_backend(of.backend)} {
+        for (const link& each : links)
+            watches_.push_back(loop_.watch(each.in, sel::event::read, [this, &each](sel::event) {
+                game_->pass(each);
+                if (game_->over()) loop_.stop();
+            }));
+    }
+
+    void play(game& game) {
+        game_ = &game;
+        loop_.run();
+    }
+
+  private:
+    sel::loop loop_;
+    std::vector<sel::watch> watches_;
+    game* game_ = nullptr;
+};
+
 /// The CPU seconds of one round; setting up and taking down are not in it.
 template <class Ring>
 double round_of(const std::vector<link>& links, const setting& of) {
@@ -123,9 +146,11 @@ void run(const setting& of, long rounds, const std::string& only) {
 
     const auto raw = [&] { return round_of<raw_ring>(links, of); };
     const auto bag = [&] { return round_of<bag_ring>(links, of); };
+    const auto loop = [&] { return round_of<loop_ring>(links, of); };
     // For callgrind and strace, which count one contestant and know no time.
     if (only == "raw") return void(raw());
     if (only == "bag") return void(bag());
+    if (only == "loop") return void(loop());
 
     const auto result = bench::compare(rounds, raw, bag);
     const bool epoll = of.backend.empty() || of.backend == "epoll";
@@ -143,9 +168,10 @@ int measured(int count, char** values) {
     of.writes = given.number("--writes", 10000, "writes in a round, all tokens together");
     of.backend = given.text("--backend", "", "the bag's mechanism: epoll, poll, select");
     const long rounds = given.number("--rounds", 61, "rounds of each contestant");
-    const std::string only = given.text("--only", "", "raw or bag: one round of that one, no figures");
+    const std::string only = given.text("--only", "", "raw, bag or loop: one round of that one");
     given.finish();
-    if (!only.empty() && only != "raw" && only != "bag") bench::die("--only wants raw or bag.");
+    if (!only.empty() && only != "raw" && only != "bag" && only != "loop")
+        bench::die("--only wants raw, bag or loop.");
     if (of.active > of.pairs) of.active = of.pairs;
     bench::allow_descriptors(2 * of.pairs);
     run(of, rounds, only);

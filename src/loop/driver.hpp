@@ -34,29 +34,31 @@ constexpr time_point after(time_point now, nanoseconds delay) noexcept {
 /// Operations that have completed and were not told yet, the oldest first.
 class completion_queue {
   public:
+    completion_queue() = default;
+    completion_queue(const completion_queue&) = delete;
+    completion_queue& operator=(const completion_queue&) = delete;
+
     bool empty() const noexcept { return first_ == nullptr; }
 
     void push(operation& op) noexcept {
         op.state = operation_state::completed;
         op.next = nullptr;
-        (first_ ? last_->next : first_) = &op;
-        last_ = &op;
+        *end_ = &op;
+        end_ = &op.next;
     }
 
     /// The oldest; there must be one.
     operation& pop() noexcept {
         operation& op = *first_;
-        first_ = std::exchange(op.next, nullptr);
+        first_ = op.next;
+        if (!first_) end_ = &first_;
         op.state = operation_state::idle;
         return op;
     }
 
-    /// The newest there is, so that whoever takes up to it takes only what is here now.
-    const operation* newest() const noexcept { return first_ ? last_ : nullptr; }
-
   private:
     operation* first_ = nullptr;
-    operation* last_ = nullptr;
+    operation** end_ = &first_;  ///< where the next one is linked
 };
 
 class driver {

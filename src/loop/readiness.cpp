@@ -8,6 +8,8 @@
 namespace selectors::detail {
 namespace {
 
+constexpr event askable = event::read | event::write | event::priority;
+
 bool would_block(std::error_code error) noexcept {
     return error == sys::error_of(std::errc::operation_would_block);
 }
@@ -213,24 +215,30 @@ void readiness_driver::end_all(entry& of, std::error_code error) noexcept {
 // --- waiting -------------------------------------------------------------------------------------
 
 void readiness_driver::wait(time_point deadline) {
-    for (const auto& [key, events] : bag_.select_until(deadline)) tell(key, events);
+    for (const auto& [key, events] : bag_.select_until(deadline)) {
+        event unclaimed = events - event::hangup;
+        for (ready_operation* each = key.data.watchers; each; each = each->next_sibling) {
+            const event told = events & each->audible();
+            if (!told) continue;
+            unclaimed -= told & askable;
+            each->events |= told;
+            if (each->state != operation_state::completed) completed.push(*each);
+        }
+        if (unclaimed || key.data.input.waiting || key.data.output.waiting)
+            tell_operations(key.data, key.descriptor(), events, unclaimed & askable);
+    }
 }
 
-void readiness_driver::tell(const key<entry>& key, event events) {
-    entry& at = key.data;
+/// Whoever waits to receive or send tries again; and what nobody waits for is not asked for any longer.
+[[gnu::noinline]] void readiness_driver::tell_operations(entry& at, native_handle descriptor,
+                                                         event events, event unclaimed) {
     const event ends = events & (event::error | event::hangup);
-    // The bag parks what the kernel refuses to watch any longer, and says error once.
-    const bool lost = events & event::error && !bag_.interest(key);
     const event wanted = at.wanted();
-    for (ready_operation* each = at.watchers; each; each = each->next_sibling) {
-        const event told = events & (each->interest | ends);
-        if (!told || !each->interest) continue;
-        each->events |= told;
-        if (each->state != operation_state::completed) completed.push(*each);
-    }
+    // The bag parks what the kernel refuses to watch any longer, and says error once.
+    const bool lost = events & event::error && !bag_.interest(descriptor);
     if (events & (event::read | ends)) go_on(at.input, lost);
     if (events & (event::write | ends)) go_on(at.output, lost);
-    if (!lost && events - ends - wanted) bag_.modify(key, wanted);
+    if (!lost && unclaimed - wanted) bag_.modify(descriptor, wanted);
 }
 
 /// The descriptor may be ready: whoever waits tries again.

@@ -45,7 +45,7 @@ class readiness_driver final : public driver {
     void stand(ready_operation& op);
     void end(operation& op, std::error_code error) noexcept;
     void end_all(entry& of, std::error_code error) noexcept;
-    void tell(const key<entry>& key, event events);
+    void tell_operations(entry& at, native_handle descriptor, event events, event unclaimed);
     void go_on(side& at, bool lost) noexcept;
 
     selector<entry> bag_;

@@ -18,6 +18,7 @@ loop_state::loop_state(std::unique_ptr<driver> carrier)
 void loop_state::close() noexcept {
     const state_holder held{*this};
     auto carrier = std::move(carrier_);
+    stopping_.store(true, std::memory_order_relaxed);
     carrier->cancel_all();
     while (!carrier->completed.empty()) {
         operation& op = carrier->completed.pop();
@@ -57,14 +58,14 @@ struct loop_state::turn_guard {
 void loop_state::run() {
     const turn_guard guard{*this};
     while (!leaving()) turn(time_point::max());
-    stopping_.store(false, std::memory_order_relaxed);
+    stopping_.store(closed(), std::memory_order_relaxed);
 }
 
 std::size_t loop_state::run_once(time_point deadline) {
     const turn_guard guard{*this};
     called_ = 0;
     if (!leaving()) turn(deadline);
-    stopping_.store(false, std::memory_order_relaxed);
+    stopping_.store(closed(), std::memory_order_relaxed);
     return called_;
 }
 
@@ -100,15 +101,14 @@ void loop_state::wait(time_point deadline) {
     mail_.empty_into(posted_);
 }
 
+/// Together with what completes meanwhile: there are few of those, for what watches find comes by waiting.
 bool loop_state::tell_completed() {
-    const operation* const newest = carrier_->completed.newest();
-    for (int left = turn_budget; left > 0 && !carrier_->completed.empty(); --left) {
-        operation& op = carrier_->completed.pop();
-        const bool last = &op == newest;
+    completion_queue& completed = carrier_->completed;
+    for (int left = turn_budget; left > 0 && !completed.empty(); --left) {
+        operation& op = completed.pop();
         ++stats.events;
         op.complete(op);
         if (leaving()) return false;
-        if (last) break;
     }
     return true;
 }

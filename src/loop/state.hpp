@@ -82,7 +82,7 @@ class loop_state {
     void fire(timer& due);
     bool tell_completed();
     bool read_letters(letter_queue& queue, std::uint64_t& count);
-    bool leaving() const noexcept { return closed() || stopping_.load(std::memory_order_relaxed); }
+    bool leaving() const noexcept { return stopping_.load(std::memory_order_relaxed); }
     void observed(const char* kind, const std::source_location& where, time_point due,
                   callback<void()> call);
 
@@ -96,7 +96,7 @@ class loop_state {
     std::uint64_t called_ = 0;  ///< callbacks, in this turn
     std::size_t holders_ = 1;
     bool turning_ = false;
-    std::atomic<bool> stopping_ = false;
+    std::atomic<bool> stopping_ = false;  ///< somebody asked for it, or the loop is closed
 };
 
 /// Holds a state while it lives.

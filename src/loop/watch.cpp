@@ -20,9 +20,9 @@ struct watch_node final : ready_operation {
     watch_node(const watch_node&) = delete;
     watch_node& operator=(const watch_node&) = delete;
 
-    static void told(operation& op) { static_cast<watch_node&>(op).tell(); }
     ~watch_node() { state_of.let_go(); }
-    void tell();
+
+    static void told(operation& op);
     void end() noexcept;
 
     loop_state& state_of;
@@ -32,6 +32,8 @@ struct watch_node final : ready_operation {
     bool calling = false;  ///< it is being called: destroy nothing of it
 
   private:
+    void told_of_end();
+    void tell(event found);
     void destroy_if_done() noexcept;
 };
 
@@ -46,19 +48,25 @@ void require_askable(event interest) {
 
 }  // namespace
 
-/// Readiness; or that it stands no longer, because it was cancelled or its descriptor is lost.
-void watch_node::tell() {
-    if (!standing) {
-        if (!owned) return destroy_if_done();
-        if (state_of.closed()) return;
-        events = event::error;
-    }
-    const event found = std::exchange(events, event::none) & (interest | event::error | event::hangup);
-    if (!found || !interest) return;
+void watch_node::told(operation& op) {
+    auto& node = static_cast<watch_node&>(op);
+    const event found = std::exchange(node.events, event::none);
+    if (!node.standing) [[unlikely]]
+        return node.told_of_end();
+    if (found) node.tell(found);
+}
+
+/// It was cancelled; or the descriptor is lost.
+void watch_node::told_of_end() {
+    if (!owned) return destroy_if_done();
+    if (!state_of.closed()) tell(event::error);
+}
+
+void watch_node::tell(event found) {
     struct ending {
         ~ending() {
             node.calling = false;
-            node.destroy_if_done();
+            if (!node.owned) node.destroy_if_done();
         }
         watch_node& node;
     } const ending{*this};
@@ -90,6 +98,7 @@ void watch::modify(event interest) {
     detail::require_askable(interest);
     if (!*this || node_->interest == interest) return;
     node_->interest = interest;
+    node_->events &= node_->audible();
     if (node_->state_of.carrier().submit(*node_)) throw std::system_error(node_->error, "watch");
 }
 

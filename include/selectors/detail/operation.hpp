@@ -84,6 +84,11 @@ struct ready_operation : operation {
     event events;    ///< what was found; the completion takes it away
     bool standing = false;
 
+    /// What may be found.
+    event audible() const noexcept {
+        return interest ? interest | event::error | event::hangup : event::none;
+    }
+
     /// For drivers: in and out of the list of those that stand for the same descriptor.
     ready_operation* next_sibling = nullptr;
     ready_operation* previous_sibling = nullptr;
