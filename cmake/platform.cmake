@@ -22,6 +22,7 @@ function(selectors_sources target)
   target_sources(${target} PRIVATE
     ${src}/backend/registry.cpp
     ${src}/loop/loop.cpp
+    ${src}/loop/pool.cpp
     ${src}/loop/readiness.cpp
     ${src}/loop/state.cpp
     ${src}/loop/timer.cpp

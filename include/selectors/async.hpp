@@ -10,6 +10,7 @@
 
 #include <selectors/loop.hpp>
 #include <selectors/observer.hpp>
+#include <selectors/pool.hpp>
 #include <selectors/selectors.hpp>
 #include <selectors/timer.hpp>
 #include <selectors/watch.hpp>

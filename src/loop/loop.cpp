@@ -54,7 +54,7 @@ void loop::stop() noexcept {
 }
 
 void loop::wake() noexcept {
-    state_->carrier().wake();
+    state_->wake();
 }
 
 void loop::post(callback<void()> work, location where) {

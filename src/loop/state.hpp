@@ -35,9 +35,13 @@ class loop_state {
 
     void run();
     std::size_t run_once(time_point deadline);
+    /// These two from any thread and any signal handler.
     void stop() noexcept {
         stopping_.store(true, std::memory_order_release);
-        carrier_->wake();
+        wake();
+    }
+    void wake() noexcept {
+        if (!closed()) carrier_->wake();
     }
     time_point now() const noexcept { return now_; }
 
@@ -45,7 +49,7 @@ class loop_state {
 
     /// Any thread.
     void post(letter& work) noexcept {
-        if (mail_.push(work)) carrier_->wake();
+        if (mail_.push(work)) wake();
     }
     void defer(letter& work) noexcept { deferred_.push(work); }
 

@@ -112,6 +112,10 @@ watch::operator bool() const noexcept {
 
 watch loop::watch(socket_view what, event interest, callback<void(event)> ready, location where) {
     detail::require_askable(interest);
+    if (!can_be_open(what.descriptor()))
+        throw std::invalid_argument("the descriptor of a watch is none: was the socket moved from "
+                                    "before its view was taken, or never opened?");
+    if (state_->closed()) throw std::logic_error("a watch was made while the loop went");
     auto node = std::make_unique<detail::watch_node>(*state_, what.descriptor(), interest,
                                                      std::move(ready), where);
     if (state_->carrier().submit(*node))
