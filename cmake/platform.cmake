@@ -27,7 +27,6 @@ function(selectors_sources target)
     ${src}/loop/state.cpp
     ${src}/loop/timer.cpp
     ${src}/loop/watch.cpp
-    ${src}/loop/wheel.cpp
     ${src}/net/address.cpp
     ${src}/net/listen.cpp
     ${src}/net/resolver.cpp

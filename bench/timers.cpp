@@ -1,0 +1,178 @@
+// What a timer costs, of a hundred thousand and of a million: to arm, to arm anew, to cancel, and to fire,
+// each beside libuv, libevent, libev and Asio (bench/peers has how each is driven) and the bare wheel.
+//
+// Deadlines lie anywhere between 10 and 60 seconds, the same for all. Timers are armed in the order in which
+// they lie in memory, as connections are accepted; armed anew and cancelled in a random one, as connections
+// speak and close. To fire, all are armed within a fifth of a second; once that has passed, the loop is run.
+// Making the timers is not counted. All take turns, one round each, and what counts is CPU time.
+#include <algorithm>
+#include <memory>
+#include <numeric>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "harness.hpp"
+#include "loop/wheel.hpp"
+#include "peers/peer.hpp"
+
+namespace {
+
+using bench::peer;
+using bench::step;
+using bench::steps;
+using namespace std::chrono_literals;
+
+/// The wheel alone, without callbacks.
+class bare_wheel final : public peer {
+  public:
+    explicit bare_wheel(std::size_t timers) : timers_(timers) {}
+
+    const char* name() const override { return "bare wheel"; }
+    void look_at_the_clock() override { wheel_.due(now_ = std::chrono::steady_clock::now()); }
+    void arm(const steps& all) override {
+        for (const step& each : all) wheel_.arm(timers_[each.timer], now_ + each.after);
+    }
+    void arm_anew(const steps& all) override {
+        for (const step& each : all) {
+            wheel_.cancel(timers_[each.timer]);
+            wheel_.arm(timers_[each.timer], now_ + each.after);
+        }
+    }
+    void cancel(const steps& all) override {
+        for (const step& each : all) wheel_.cancel(timers_[each.timer]);
+    }
+    std::size_t fire() override {
+        std::size_t fired = 0;
+        const auto now = std::chrono::steady_clock::now();
+        while (wheel_.due(now)) ++fired;
+        return fired;
+    }
+
+  private:
+    std::chrono::steady_clock::time_point now_ = std::chrono::steady_clock::now();
+    selectors::detail::wheel wheel_{now_};
+    std::vector<selectors::detail::timer_node> timers_;
+};
+
+constexpr std::size_t operations = 4;
+struct {
+    const char* name;
+    double budget;  // times cheaper than the best of the others
+} const operation[operations] = {{"arm", 3}, {"re-arm", 2}, {"cancel", 3}, {"fire", 2}};
+
+/// The nanoseconds a timer of every round.
+struct figures {
+    std::vector<double> of[operations];
+};
+
+/// The same for all contestants.
+struct plan {
+    explicit plan(std::size_t timers)
+        : arm{in_order(timers, 10s, 60s)},
+          again{shuffled(in_order(timers, 10s, 60s))},
+          cancel{shuffled(in_order(timers, 10s, 60s))},
+          fire{in_order(timers, 0s, span)} {}
+
+    static constexpr std::chrono::nanoseconds span = 200ms;
+    steps arm, again, cancel, fire;
+
+  private:
+    steps in_order(std::size_t timers, std::chrono::nanoseconds from, std::chrono::nanoseconds to) {
+        std::uniform_int_distribution<std::int64_t> after{from.count(), to.count()};
+        steps made;
+        for (std::uint32_t i = 0; i < timers; ++i)
+            made.push_back({i, std::chrono::nanoseconds{after(random_)}});
+        return made;
+    }
+    steps shuffled(steps all) {
+        std::shuffle(all.begin(), all.end(), random_);
+        return all;
+    }
+
+    std::mt19937_64 random_{7342};
+};
+
+void round_of(peer& one, const plan& all, figures& into) {
+    const auto each = [&](std::size_t which, auto&& work) {
+        const double seconds = bench::cpu_of(work);
+        into.of[which].push_back(seconds * 1e9 / static_cast<double>(all.arm.size()));
+    };
+    one.look_at_the_clock();
+    each(0, [&] { one.arm(all.arm); });
+    each(1, [&] { one.arm_anew(all.again); });
+    each(2, [&] { one.cancel(all.cancel); });
+    one.look_at_the_clock();
+    one.arm(all.fire);
+    std::this_thread::sleep_for(plan::span + 2ms);  // libuv and libevent count in milliseconds
+    each(3, [&] {
+        std::size_t left = all.fire.size();
+        while (left > 0) left -= one.fire();
+    });
+}
+
+/// Our rounds beside those of whichever of the others is the best at it.
+void print_verdict(const std::string& size, std::size_t which, const figures& ours,
+                   const std::vector<std::unique_ptr<peer>>& contestants,
+                   const std::vector<figures>& all, std::size_t others) {
+    std::size_t best = others;
+    for (std::size_t i = others; i < all.size(); ++i)
+        if (bench::median(all[i].of[which]) < bench::median(all[best].of[which])) best = i;
+    const std::vector<double> ratios = bench::comparison{ours.of[which], all[best].of[which]}.ratios();
+    const double middle = bench::median(ratios);
+    bench::print_row(size + " timers, " + operation[which].name + ": CPU, " +
+                         contestants[best]->name() + " (the best) : ours",
+                     bench::text("%.1f", middle),
+                     bench::text("%.1f", bench::quantile(ratios, 0.25)) + " .. " +
+                         bench::text("%.1f", bench::quantile(ratios, 0.75)),
+                     bench::text(">= %.0f", operation[which].budget) +
+                         (middle >= operation[which].budget ? " ok" : " MISSED"));
+}
+
+void measure(std::size_t timers, long rounds) {
+    std::vector<std::unique_ptr<peer>> contestants;
+    contestants.push_back(std::make_unique<bare_wheel>(timers));
+    const std::size_t others = contestants.size();
+    contestants.push_back(bench::make_libuv(timers));
+    contestants.push_back(bench::make_libevent(timers));
+    contestants.push_back(bench::make_libev(timers));
+    contestants.push_back(bench::make_asio(timers));
+
+    const plan all{timers};
+    std::vector<figures> found(contestants.size());
+    for (long round = -1; round < rounds; ++round) {
+        if (round == 0) found.assign(contestants.size(), {});  // the first paid for page faults
+        for (std::size_t i = 0; i < contestants.size(); ++i) {
+            const std::size_t turn = (i + static_cast<std::size_t>(round + 1)) % contestants.size();
+            round_of(*contestants[turn], all, found[turn]);
+        }
+    }
+    const std::string size = std::to_string(timers);
+    for (std::size_t i = 0; i < contestants.size(); ++i) {
+        std::string text;
+        for (const auto& samples : found[i].of)
+            text += (text.empty() ? "" : " / ") + bench::text("%.0f", bench::median(samples));
+        bench::print_row(
+            size + " timers, ns to arm / re-arm / cancel / fire: " + contestants[i]->name(), text, "");
+    }
+    for (std::size_t which = 0; which < operations; ++which)
+        print_verdict(size, which, found[0], contestants, found, others);
+}
+
+int measured(int count, char** values) {
+    bench::options given{count, values, "timers: arm, arm anew, cancel and fire, beside the peers."};
+    const long few = given.number("--few", 100'000, "timers");
+    const long many = given.number("--many", 1'000'000, "timers, after that");
+    const long rounds = given.number("--rounds", 5, "rounds of each contestant");
+    given.finish();
+    measure(static_cast<std::size_t>(few), rounds);
+    if (many > few) measure(static_cast<std::size_t>(many), rounds);
+    return 0;
+}
+
+}  // namespace
+
+int main(int count, char** values) {
+    return bench::explaining([&] { return measured(count, values); });
+}
