@@ -14,8 +14,12 @@
 #include <vector>
 
 #include "harness.hpp"
+#include <selectors/async.hpp>
+
 #include "loop/wheel.hpp"
 #include "peers/peer.hpp"
+
+namespace sel = selectors;
 
 namespace {
 
@@ -54,6 +58,35 @@ class bare_wheel final : public peer {
     std::chrono::steady_clock::time_point now_ = std::chrono::steady_clock::now();
     selectors::detail::wheel wheel_{now_};
     std::vector<selectors::detail::timer_node> timers_;
+};
+
+/// The library, as a user has it: a loop and its timers.
+class ours final : public peer {
+  public:
+    explicit ours(std::size_t timers) {
+        timers_.reserve(timers);
+        for (std::size_t i = 0; i < timers; ++i) timers_.emplace_back(loop_, [this] { ++fired_; });
+    }
+
+    const char* name() const override { return "selectors"; }
+    void look_at_the_clock() override { loop_.run_once(0s); }
+    void arm(const steps& all) override {
+        for (const step& each : all) timers_[each.timer].at(loop_.now() + each.after);
+    }
+    void arm_anew(const steps& all) override { arm(all); }
+    void cancel(const steps& all) override {
+        for (const step& each : all) timers_[each.timer].cancel();
+    }
+    std::size_t fire() override {
+        fired_ = 0;
+        loop_.run_once(0s);
+        return fired_;
+    }
+
+  private:
+    sel::loop loop_;
+    std::vector<sel::timer> timers_;
+    std::size_t fired_ = 0;
 };
 
 constexpr std::size_t operations = 4;
@@ -132,6 +165,7 @@ void print_verdict(const std::string& size, std::size_t which, const figures& ou
 
 void measure(std::size_t timers, long rounds) {
     std::vector<std::unique_ptr<peer>> contestants;
+    contestants.push_back(std::make_unique<ours>(timers));
     contestants.push_back(std::make_unique<bare_wheel>(timers));
     const std::size_t others = contestants.size();
     contestants.push_back(bench::make_libuv(timers));
