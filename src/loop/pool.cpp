@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
 #include <exception>
-#include <latch>
 #include <mutex>
 #include <optional>
 #include <stdexcept>
@@ -12,6 +12,33 @@
 #include <selectors/pool.hpp>
 
 namespace selectors {
+namespace {
+
+/// Where so many wait for each other. Not std::latch: libstdc++ 12's loses wake-ups where there is no futex,
+/// as on Windows.
+class meeting {
+  public:
+    explicit meeting(std::size_t missing) : missing_{missing} {}
+
+    void wait_for_all() {
+        std::unique_lock lock{changing_};
+        if (--missing_ == 0) all_here_.notify_all();
+        all_here_.wait(lock, [&] { return missing_ == 0; });
+    }
+    /// So many will not come.
+    void do_without(std::size_t count) {
+        const std::lock_guard lock{changing_};
+        missing_ -= count;
+        all_here_.notify_all();
+    }
+
+  private:
+    std::mutex changing_;
+    std::condition_variable all_here_;
+    std::size_t missing_;
+};
+
+}  // namespace
 
 struct pool::state {
     state(std::size_t count, std::string_view backend_name) : backend{backend_name}, loops(count) {}
@@ -26,7 +53,7 @@ struct pool::state {
     std::mutex failing;
     std::exception_ptr failure;
 
-    void member(std::size_t index, callback<void(loop&)>& work, std::latch& made, std::latch& done);
+    void member(std::size_t index, callback<void(loop&)>& work, meeting& made, meeting& done);
     void fail() noexcept;
     void stop_all() noexcept;
     void forget(std::size_t index) noexcept;
@@ -42,8 +69,7 @@ pool::~pool() {
 
 /// What each thread does. Nobody begins before all loops are there, and no loop goes before all are done:
 /// so anybody may post to anybody.
-void pool::state::member(std::size_t index, callback<void(loop&)>& work, std::latch& made,
-                         std::latch& done) {
+void pool::state::member(std::size_t index, callback<void(loop&)>& work, meeting& made, meeting& done) {
     std::optional<loop> own;
     try {
         own.emplace(backend.empty() ? open_backend() : open_backend(backend));
@@ -51,7 +77,7 @@ void pool::state::member(std::size_t index, callback<void(loop&)>& work, std::la
     } catch (...) {
         fail();
     }
-    made.arrive_and_wait();
+    made.wait_for_all();
     try {
         const bool all_here =
             std::ranges::all_of(loops, [](const auto& each) { return each != nullptr; });
@@ -60,7 +86,7 @@ void pool::state::member(std::size_t index, callback<void(loop&)>& work, std::la
     } catch (...) {
         fail();
     }
-    done.arrive_and_wait();
+    done.wait_for_all();
     forget(index);
 }
 
@@ -89,21 +115,20 @@ void pool::state::forget(std::size_t index) noexcept {
 void pool::run(callback<void(loop&)> work) {
     state& s = *state_;
     if (s.running.exchange(true)) throw std::logic_error("the pool is running already");
-    const auto count = static_cast<std::ptrdiff_t>(s.loops.size());
-    std::latch made{count};
-    std::latch done{count};
+    const std::size_t count = s.loops.size();
+    meeting made{count};
+    meeting done{count};
     {
         std::vector<std::jthread> others;
         try {
-            others.reserve(s.loops.size() - 1);
-            while (others.size() + 1 < s.loops.size())
+            others.reserve(count - 1);
+            while (others.size() + 1 < count)
                 others.emplace_back(
                     [&, index = others.size() + 1] { s.member(index, work, made, done); });
         } catch (...) {
             s.fail();
-            const auto missing = count - 1 - static_cast<std::ptrdiff_t>(others.size());
-            made.count_down(missing);
-            done.count_down(missing);
+            made.do_without(count - 1 - others.size());
+            done.do_without(count - 1 - others.size());
         }
         s.member(0, work, made, done);
     }
