@@ -78,5 +78,23 @@ CASE(a_beat_stays_in_step_and_leaves_out_what_was_missed) {
     EXPECT_EQ(beat.due(), clock::time_point::max());
 }
 
+// Assigned, as `at` and `after` of the loop's have it, instead of armed.
+CASE(a_timer_may_be_made_anew_inside_its_own_callback) {
+    loop loop{backend()};
+    int first = 0;
+    int second = 0;
+    auto alive = std::make_shared<int>(7);
+    timer again;
+    again = loop.after(0s, [&, alive] {
+        ++first;
+        again = loop.after(0s, [&] { ++second; });
+        EXPECT_EQ(*alive, 7);
+    });
+    while (again.armed()) loop.run_once();
+    EXPECT_EQ(first, 1);
+    EXPECT_EQ(second, 1);
+    EXPECT_EQ(alive.use_count(), 1);
+}
+
 }  // namespace
 }  // namespace selectors::testing

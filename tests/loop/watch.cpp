@@ -1,4 +1,5 @@
 #include <optional>
+#include <vector>
 
 #include "loop/loop_case.hpp"
 
@@ -122,6 +123,110 @@ CASE(a_watch_of_a_closed_descriptor_is_refused) {
     EXPECT_THROW((void)loop.watch(invalid_handle, event::read, [](event) {}), std::exception);
     auto [a, b] = make_pair();
     EXPECT_THROW((void)loop.watch(a, event::hangup, [](event) {}), std::invalid_argument);
+}
+
+// --- what other people's libraries do ------------------------------------------------------------
+
+CASE(a_watch_may_be_made_anew_inside_its_own_callback) {
+    loop loop{backend()};
+    auto [a, b] = make_pair();
+    int first = 0;
+    int second = 0;
+    auto alive = std::make_shared<int>(7);
+    watch reading;
+    reading = loop.watch(a, event::read, [&, alive](event) {
+        ++first;
+        reading = loop.watch(a, event::read, [&](event) { ++second; });
+        EXPECT_EQ(*alive, 7);
+    });
+    put(b);
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(loop.run_once(1s), 1U);
+    EXPECT_EQ(first, 1);
+    EXPECT_EQ(second, 2);
+    EXPECT_EQ(alive.use_count(), 1);
+}
+
+// A reconnect: the new socket gets the old one's number before anybody speaks of the old watch.
+CASE(a_watch_may_be_made_anew_for_a_number_that_its_own_callback_gave_anew) {
+    loop loop{backend()};
+    auto old = make_pair();
+    auto anew = make_pair();
+    const native_handle number = old.a.descriptor();
+    int told = 0;
+    watch reading;
+    reading = loop.watch(number, event::read, [&](event) {
+        old.a.close();
+        renumber(anew.a, number);
+        reading = loop.watch(number, event::read, [&](event) { ++told; });
+    });
+    put(old.b);
+    EXPECT_EQ(loop.run_once(1s), 1U);
+    EXPECT_EQ(loop.run_once(5ms), 0U);
+    put(anew.b);
+    EXPECT_EQ(loop.run_once(1s), 1U);
+    EXPECT_EQ(told, 1);
+}
+
+CASE(a_watch_that_is_changed_after_its_descriptor_was_closed_is_told_an_error_once) {
+    loop loop{backend()};
+    auto [a, b] = make_pair();
+    auto [c, d] = make_pair();
+    std::vector<event> told;
+    int others = 0;
+    watch lost = loop.watch(a, event::read, [&](event events) { told.push_back(events); });
+    const watch other = loop.watch(c, event::read, [&](event) {
+        ++others;
+        take(c);
+    });
+    EXPECT_EQ(loop.run_once(0s), 0U);
+    a.close();
+    lost.modify(both);
+    put(d);
+    for (int i = 0; i < 3; ++i) loop.run_once(1ms);
+    EXPECT_EQ(told, std::vector{both | event::error});
+    EXPECT_EQ(others, 1);
+}
+
+CASE(watches_of_a_number_that_is_refused_to_another_are_told_an_error_and_end) {
+    loop loop{backend()};
+    auto [a, b] = make_pair();
+    const native_handle number = a.descriptor();
+    int told = 0;
+    const auto failed = [&](event events) {
+        EXPECT_EQ(events, event::error);
+        ++told;
+    };
+    watch one = loop.watch(number, event::read, failed);
+    const watch two = loop.watch(number, event::read, failed);
+    a.close();
+    EXPECT_THROW((void)loop.watch(number, event::read, [](event) {}), std::system_error);
+    for (int i = 0; i < 3; ++i) loop.run_once(1ms);
+    EXPECT_EQ(told, 2);
+    EXPECT_FALSE(one);
+    EXPECT_FALSE(two);
+    one.modify(both);
+    EXPECT_EQ(loop.run_once(1ms), 0U);
+}
+
+CASE(a_file_that_lives_on_in_a_duplicate_is_not_told_to_the_watches_of_its_number) {
+    loop loop{backend()};
+    auto old = make_pair();
+    auto anew = make_pair();
+    const native_handle number = old.a.descriptor();
+    const socket duplicate = duplicate_of(number);
+    int told = 0;
+    watch late = loop.watch(number, event::read, [](event) {});
+    EXPECT_EQ(loop.run_once(0s), 0U);
+    old.a.close();
+    renumber(anew.a, number);
+    const watch reading = loop.watch(number, event::read, [&](event) { ++told; });
+    put(old.b);
+    EXPECT_EQ(loop.run_once(5ms), 0U);
+    late = watch{};
+    EXPECT_EQ(loop.run_once(5ms), 0U);
+    put(anew.b);
+    EXPECT_EQ(loop.run_once(1s), 1U);
+    EXPECT_EQ(told, 1);
 }
 
 }  // namespace
