@@ -1,9 +1,9 @@
-"""Every program of the README and of the tutorial is compiled, run, and talked to.
+"""Every program of the README and of the documents is compiled, run, and talked to.
 
     test_snippets.py COMPILER SOURCE_DIRECTORY FLAGS...
 
-A comment before each block says what it must do: prints "...", echoes, or compiles. The port in the text is replaced
-by a free one.
+A comment before each block says what it must do: prints "...", echoes, compiles, or compiles with libcurl, where it is
+there. The port in the text is replaced by a free one.
 """
 import os
 import re
@@ -34,6 +34,11 @@ def connect(port, server):
     raise AssertionError("the program does not listen")
 
 
+def has_header(name):
+    return subprocess.run([COMPILER, "-x", "c++", "-fsyntax-only", "-"], input=f"#include <{name}>\n", text=True,
+                          stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+
 class Snippets(unittest.TestCase):
     def check(self, check, code):
         self.assertIsNotNone(check, "a block without <!-- check: ... --> before it:\n" + code)
@@ -42,9 +47,14 @@ class Snippets(unittest.TestCase):
             source, program = os.path.join(folder, "snippet.cpp"), os.path.join(folder, "snippet")
             with open(source, "w", encoding="utf-8") as out:
                 out.write(code.replace("7342", str(port)))
+            libraries = []
+            if check == "compiles with libcurl":
+                if not has_header("curl/curl.h"):
+                    self.skipTest("libcurl is not installed")
+                libraries = ["-I" + os.path.join(SOURCE, "examples"), "-lcurl"]
             subprocess.run([COMPILER, "-std=c++23", "-Wall", "-Wextra", "-Wno-unused-variable", "-Werror", source,
-                            "-o", program, *FLAGS], check=True)
-            if check == "compiles":
+                            "-o", program, *FLAGS, *libraries], check=True)
+            if check.startswith("compiles"):
                 return
             server = subprocess.Popen(["stdbuf", "-oL", program], stdout=subprocess.PIPE, text=True)
             try:
@@ -78,6 +88,6 @@ def add_tests(document):
         setattr(Snippets, name, lambda self, b=block: self.check(b["check"], b["code"]))
 
 
-for document in ("README.md", "docs/tutorial.md"):
+for document in ("README.md", "docs/tutorial.md", "docs/foreign.md"):
     add_tests(document)
 unittest.main(argv=["test_snippets.py", "-v"])
