@@ -74,7 +74,7 @@ std::error_code error_from(int number) noexcept {
 }
 
 std::error_code error_of(std::errc what) noexcept {
-    return make_error_code(what);
+    return error_from(static_cast<int>(what));  // whose values are errno's
 }
 
 void start() noexcept {}
