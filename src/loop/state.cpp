@@ -88,6 +88,8 @@ void loop_state::turn(time_point deadline) {
 /// Sleeps only if nothing was done and nothing is left to do; looks what is ready in any case.
 void loop_state::wait(time_point deadline) {
     ++stats.waits;
+    if (close_waiters_) [[unlikely]]
+        tell_of_closes();
     const bool idle =
         called_ == 0 && posted_.empty() && deferred_.empty() && carrier_->completed.empty();
     if (idle) deadline = std::min(deadline, timers_.next());
@@ -143,6 +145,31 @@ void loop_state::observed(const char* kind, const std::source_location& where, t
     } const ending{*this, info, begin};
     observer->callback_begins(info);
     call();
+}
+
+// --- descriptors -----------------------------------------------------------------------------------
+
+void loop_state::tell_of_close(close_waiter& who) noexcept {
+    who.closes = sys::closes;
+    if (std::exchange(who.waiting, true)) return;
+    who.previous = nullptr;
+    who.next = std::exchange(close_waiters_, &who);
+    if (who.next) who.next->previous = &who;
+}
+
+void loop_state::forget(close_waiter& gone) noexcept {
+    if (!std::exchange(gone.waiting, false)) return;
+    if (gone.next) gone.next->previous = gone.previous;
+    (gone.previous ? gone.previous->next : close_waiters_) = gone.next;
+}
+
+void loop_state::tell_of_closes() noexcept {
+    for (close_waiter *each = close_waiters_, *next; each; each = next) {
+        next = each->next;
+        if (each->closes == sys::closes) continue;
+        forget(*each);
+        each->tell(*each);
+    }
 }
 
 // --- timers ----------------------------------------------------------------------------------------

@@ -15,6 +15,17 @@
 
 namespace selectors::detail {
 
+/// Somebody who wants a descriptor, and waits for this thread to close one.
+struct close_waiter {
+    using teller = void (*)(close_waiter& self) noexcept;
+    explicit close_waiter(teller to) noexcept : tell{to} {}
+    teller tell;
+    close_waiter* next = nullptr;
+    close_waiter* previous = nullptr;
+    unsigned closes = 0;  ///< that there were when it began to wait
+    bool waiting = false;
+};
+
 class loop_state {
   public:
     /// Held once.
@@ -44,6 +55,8 @@ class loop_state {
         if (!closed()) carrier_->wake();
     }
     time_point now() const noexcept { return now_; }
+    /// Whether nobody may be called any more in this turn.
+    bool leaving() const noexcept { return stopping_.load(std::memory_order_relaxed); }
 
     // --- letters -----------------------------------------------------------------------------------
 
@@ -60,6 +73,12 @@ class loop_state {
     /// Keeps a timer's place while it moves in memory.
     void replace(timer& from, timer& to) noexcept;
     void forget(timer& gone) noexcept;
+
+    // --- descriptors -------------------------------------------------------------------------------
+
+    /// Tells it, once, before the loop sleeps again after this thread has closed a descriptor.
+    void tell_of_close(close_waiter& who) noexcept;
+    void forget(close_waiter& gone) noexcept;
 
     // --- callbacks ---------------------------------------------------------------------------------
 
@@ -82,11 +101,11 @@ class loop_state {
 
     void turn(time_point deadline);
     void wait(time_point deadline);
+    void tell_of_closes() noexcept;
     bool fire_timers();
     void fire(timer& due);
     bool tell_completed();
     bool read_letters(letter_queue& queue, std::uint64_t& count);
-    bool leaving() const noexcept { return stopping_.load(std::memory_order_relaxed); }
     void observed(const char* kind, const std::source_location& where, time_point due,
                   callback<void()> call);
 
@@ -95,6 +114,7 @@ class loop_state {
     mailbox mail_;
     letter_queue posted_;
     letter_queue deferred_;
+    close_waiter* close_waiters_ = nullptr;
     timer* firing_ = nullptr;  ///< whose callback is running, wherever it is by now
     time_point now_;
     std::uint64_t called_ = 0;  ///< callbacks, in this turn

@@ -80,10 +80,12 @@ std::error_code error_of(std::errc what) noexcept {
 void start() noexcept {}
 
 constinit thread_local hook before_close = nullptr;
+constinit thread_local unsigned closes = 0;
 
 void close(native_handle descriptor) noexcept {
     const int saved = errno;
     if (before_close) before_close();
+    ++closes;
     ::close(descriptor);  // never again after EINTR: the descriptor is gone (close(2))
     errno = saved;
 }
@@ -126,6 +128,27 @@ result<void> bind(native_handle descriptor, const sockaddr* where, std::size_t s
 
 result<void> listen(native_handle descriptor, int backlog) noexcept {
     return succeeded(::listen(descriptor, backlog));
+}
+
+/// Linux tells of the new connection's own network errors here, too: accept(2), "Error handling".
+bool is_of_peer(std::error_code accept_error) noexcept {
+    switch (accept_error.value()) {
+    case ECONNABORTED:
+    case ECONNRESET:
+    case EPROTO:
+    case ENOPROTOOPT:
+    case EOPNOTSUPP:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ETIMEDOUT:
+#if defined(ENONET)
+    case ENONET:
+#endif
+        return true;
+    default: return false;
+    }
 }
 
 result<void> connect(native_handle descriptor, const sockaddr* peer, std::size_t size) noexcept {

@@ -39,6 +39,8 @@ void close(native_handle descriptor) noexcept;
 /// Called, if it is not null, before this thread closes a descriptor: what must not outlive it.
 using hook = void (*)() noexcept;
 extern constinit thread_local hook before_close;
+/// How many descriptors this thread has closed.
+extern constinit thread_local unsigned closes;
 /// Whether it can be waited for; a bare name of a file (O_PATH) cannot.
 bool is_open(native_handle descriptor) noexcept;
 /// The call behind `is_open`, and the one behind the modes, as messages name them.
@@ -86,6 +88,8 @@ result<void> listen(native_handle descriptor, int backlog) noexcept;
 /// `size`: of the room for the peer's address, then of the address.
 result<native_handle> accept(native_handle descriptor, sockaddr* peer, std::size_t& size,
                              bool nonblocking) noexcept;
+/// Whether accept failed because of the one connection, which is gone: the next may do.
+bool is_of_peer(std::error_code accept_error) noexcept;
 /// Interrupted on a blocking socket, it waits for the outcome.
 result<void> connect(native_handle descriptor, const sockaddr* peer, std::size_t size) noexcept;
 result<std::size_t> recv(native_handle descriptor, void* room, std::size_t size) noexcept;

@@ -122,8 +122,11 @@ void start() noexcept {
 
 // --- descriptors ---------------------------------------------------------------------------------
 
+constinit thread_local unsigned closes = 0;
+
 void close(native_handle descriptor) noexcept {
     const int saved = ::WSAGetLastError();
+    ++closes;
     ::closesocket(descriptor);
     ::WSASetLastError(saved);
 }
@@ -244,6 +247,11 @@ result<native_handle> accept(native_handle descriptor, sockaddr* peer, std::size
     if (auto set = set_nonblocking(got, nonblocking); !set) return std::unexpected{set.error()};
     size = static_cast<std::size_t>(length);
     return guard.release();
+}
+
+bool is_of_peer(std::error_code accept_error) noexcept {
+    const int code = accept_error.value();
+    return code == WSAECONNRESET || code == WSAECONNABORTED;
 }
 
 result<void> connect(native_handle descriptor, const sockaddr* peer, std::size_t size) noexcept {

@@ -1,0 +1,331 @@
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+
+#include <selectors/loop.hpp>
+
+#include "loop/listener_node.hpp"
+#include "system/system.hpp"
+
+namespace selectors {
+namespace detail {
+namespace {
+
+/// Something is wanting that may be had again later. That the kernel has no room to watch the socket is
+/// such a thing, too; and so is what sandboxes say to accept: who tries again at once spins.
+bool is_want(std::error_code why) noexcept {
+    return why == errc::too_many_descriptors || why == errc::out_of_memory ||
+           why == std::errc::no_space_on_device || why == std::errc::operation_not_permitted;
+}
+
+/// The socket can be accepted from no more.
+bool is_fatal(std::error_code why) noexcept {
+    return why && why != errc::cancelled && !is_want(why) && !sys::is_of_peer(why);
+}
+
+/// A descriptor to give away when there is no other.
+socket open_spare(family kind) noexcept try {
+    return kind == family::unix_domain ? socket::unix_datagram(nonblocking)
+                                       : socket::udp(kind, nonblocking);
+} catch (const std::exception&) {
+    return {};
+}
+
+}  // namespace
+
+// --- a door ----------------------------------------------------------------------------------------
+
+door::door(listener_node& of, socket&& listening, const address& here) noexcept
+    : accept_operation{listening.release(), &told}, of_{of}, where_{here} {
+    of_.hold();
+}
+
+door::~door() {
+    drop();
+    of_.let_go();
+}
+
+void door::go_on() noexcept {
+    if (calling_ || !open() || !of_.accepting()) return;
+    if (state == operation_state::idle && !later_.queued) {
+        in_hand_ = in_hand_ || of_.state_of.carrier().submit(*this);
+        if (in_hand_) {
+            later_.queued = true;
+            later_.turn = of_.state_of.stats.turns;
+            of_.state_of.defer(later_);
+        }
+    }
+    // All who had connected are in.
+    if (state == operation_state::waiting && of_.finishing()) close();
+}
+
+void door::stop() noexcept {
+    if (!of_.state_of.closed()) of_.state_of.carrier().cancel(*this);
+}
+
+void door::close() noexcept {
+    if (!open()) return;
+    const native_handle number = std::exchange(descriptor, invalid_handle);
+    if (of_.state_of.closed())
+        sys::close(number);
+    else
+        of_.state_of.carrier().close(number);
+    drop();
+    of_.gone(*this);
+    destroy_if_done();
+}
+
+bool door::shed() noexcept {
+    if (!of_.state_of.carrier().submit(*this) || error) return false;
+    drop();
+    return true;
+}
+
+void door::note::read_note(letter& self, loop_state* on) {
+    auto& read = static_cast<note&>(self);
+    if (on) --on->stats.deferred;  // nobody's callback
+    if (on && read.turn == on->stats.turns) return on->defer(self);
+    read.queued = false;
+    read.of.tell();
+}
+
+void door::told(operation& op) {
+    auto& self = static_cast<door&>(op);
+    self.in_hand_ = true;
+    self.tell();
+}
+
+/// What is left when the budget is used, or a callback throws, is for the next turn.
+void door::tell() {
+    struct ending {
+        ~ending() {
+            at.calling_ = false;
+            at.go_on();
+            at.destroy_if_done();
+        }
+        door& at;
+    } const ending{*this};
+    calling_ = true;
+    for (unsigned left = std::max(of_.budget(), 1U); left > 0 && in_hand_; --left) {
+        if (!open() || !of_.accepting()) return;
+        in_hand_ = false;
+        of_.take(*this);
+        if (!open() || !of_.accepting() || of_.state_of.leaving()) return;
+        in_hand_ = of_.state_of.carrier().submit(*this);
+    }
+}
+
+void door::drop() noexcept {
+    const socket dropped{std::exchange(accepted, invalid_handle)};
+}
+
+/// Not while the driver or the loop's queue has it, or a callback of it has yet to return.
+void door::destroy_if_done() noexcept {
+    if (!open() && !calling_ && !later_.queued && state == operation_state::idle) delete this;
+}
+
+// --- what it is a door of --------------------------------------------------------------------------
+
+listener_node::listener_node(loop& on, callback<void(accepted)>&& serve,
+                             const listener_options& options, const std::source_location& where)
+    : close_waiter{&something_closed},
+      state_of{on.state()},
+      where_{where},
+      serve_{std::move(serve)},
+      options_{options},
+      retry_{on, [this] { try_again(); }, where} {
+    state_of.hold();
+}
+
+listener_node::~listener_node() {
+    state_of.let_go();
+}
+
+void listener_node::add(socket&& listening) {
+    listening.set_mode(nonblocking);
+    const address here = or_throw(listening.local_address(), "getsockname");
+    if (!spare_) spare_ = open_spare(here.kind());
+    auto* const made = new door{*this, std::move(listening), here};
+    door** last = &doors_;
+    while (*last) last = &(*last)->next_door;
+    *last = made;
+    made->go_on();
+    // What is no stream at all says so in the words that accept(2) has for some broken connections, too.
+    if (const auto why = made->met(); is_fatal(why) || why == std::errc::operation_not_supported) {
+        made->close();
+        throw std::system_error(why, "accept on " + here.text());
+    }
+}
+
+void listener_node::pause(bool on) noexcept {
+    paused_ = on;
+    for (door* each = doors_; each; each = each->next_door) on ? each->stop() : each->go_on();
+}
+
+void listener_node::finish() noexcept {
+    if (state_of.closed()) return close();
+    paused_ = false;
+    finishing_ = true;
+    for (door *each = doors_, *following; each; each = following) {
+        following = each->next_door;
+        each->stop();  // who waits tries once more
+        each->go_on();
+    }
+}
+
+void listener_node::close() noexcept {
+    while (doors_) doors_->close();
+}
+
+void listener_node::end() noexcept {
+    close();
+    const auto dropped = calling_ ? callback<void(accepted)>{} : std::move(serve_);
+    const auto dropped_too = calling_ ? callback<void(std::error_code)>{} : std::move(failed);
+    let_go();
+}
+
+void listener_node::gone(door& which) noexcept {
+    door** link = &doors_;
+    while (*link != &which) link = &(*link)->next_door;
+    *link = which.next_door;
+    if (doors_) return;
+    finishing_ = starving_ = false;
+    pause_ = nanoseconds::zero();
+    retry_.cancel();
+    state_of.forget(*this);
+    spare_.close();
+    if (auto told = std::move(closed)) told();
+}
+
+void listener_node::take(door& from) {
+    struct ending {
+        ~ending() { node.calling_ = false; }
+        listener_node& node;
+    } const ending{*this};
+    calling_ = true;
+    if (!from.error) return hand_on(from);
+    if (sys::is_of_peer(from.error)) ++state_of.stats.aborted;
+    if (is_want(from.error)) starve(from);
+    if (is_fatal(from.error)) fail(from);
+}
+
+void listener_node::hand_on(door& from) {
+    selectors::accepted peer{socket{std::exchange(from.accepted, invalid_handle)}, from.peer};
+    ++state_of.stats.accepts;
+    late += finishing_;
+    pause_ = nanoseconds::zero();
+    state_of.call("listener", where_, state_of.now(), [&] { serve_(std::move(peer)); });
+}
+
+void listener_node::fail(door& at) {
+    const std::error_code why = at.error;
+    at.close();
+    if (!failed) throw std::system_error(why, "accept on " + at.where().text());
+    state_of.call("listener", where_, state_of.now(), [&] { failed(why); });
+}
+
+// --- for want of descriptors or memory -------------------------------------------------------------
+
+/// The pause begins; or goes on, if somebody closed a descriptor and there was none all the same. Then no
+/// other close ends it: two attempts a pause are enough.
+void listener_node::starve(door& at) {
+    starving_ = true;
+    const time_point now = state_of.now();
+    const bool first = pause_ == nanoseconds::zero();
+    if (first) starving_since_ = now;
+    if (!std::exchange(early_, false) || first) {
+        ++state_of.stats.pauses;
+        pause_ = first ? nanoseconds{options_.first_pause}
+                       : std::min<nanoseconds>(2 * pause_, options_.longest_pause);
+        next_attempt_ = after(now, pause_);
+        if (at.error == errc::too_many_descriptors && now - starving_since_ >= options_.patience) {
+            spare_.close();
+            state_of.stats.sheds += at.shed();
+            spare_ = open_spare(at.where().kind());
+        }
+        state_of.tell_of_close(*this);
+    }
+    for (door* each = doors_; each; each = each->next_door) each->stop();
+    retry_.at(next_attempt_);
+}
+
+/// One door finds out for all.
+void listener_node::try_again() noexcept {
+    starving_ = false;
+    state_of.forget(*this);
+    for (door *each = doors_, *following; each; each = following) {
+        following = each->next_door;
+        each->go_on();
+        if (is_want(each->met())) return;
+    }
+    if (!spare_ && doors_) spare_ = open_spare(doors_->where().kind());
+    pause_ = nanoseconds::zero();
+}
+
+void listener_node::something_closed(close_waiter& self) noexcept {
+    auto& node = static_cast<listener_node&>(self);
+    node.early_ = true;
+    node.retry_.at(node.state_of.now());
+}
+
+}  // namespace detail
+
+// --- the handle ------------------------------------------------------------------------------------
+
+listener::listener(loop& on, callback<void(accepted)> serve, listener_options options, location where)
+    : node_{new detail::listener_node{on, std::move(serve), options, where}} {}
+
+listener::listener(loop& on, socket first, callback<void(accepted)> serve, listener_options options,
+                   location where)
+    : listener{on, std::move(serve), options, where} {
+    add(std::move(first));
+}
+
+void listener::end(detail::listener_node* node) noexcept {
+    node->end();
+}
+
+void listener::add(socket door) {
+    if (!node_ || node_->state_of.closed())
+        throw std::logic_error("an address was added to a listener of no loop: make it as "
+                               "listener{loop, socket, callback}, and while the loop lives");
+    node_->add(std::move(door));
+}
+
+void listener::on_error(callback<void(std::error_code)> told) {
+    if (node_) node_->failed = std::move(told);
+}
+
+void listener::pause() noexcept {
+    if (node_) node_->pause(true);
+}
+
+void listener::resume() noexcept {
+    if (node_) node_->pause(false);
+}
+
+bool listener::paused() const noexcept {
+    return node_ && node_->paused();
+}
+
+void listener::finish() noexcept {
+    if (node_) node_->finish();
+}
+
+void listener::close() noexcept {
+    if (node_) node_->close();
+}
+
+std::size_t listener::size() const noexcept {
+    std::size_t count = 0;
+    for (auto* each = node_ ? node_->first() : nullptr; each; each = each->next_door) ++count;
+    return count;
+}
+
+address listener::local_address(std::size_t which) const noexcept {
+    const detail::door* at = node_ ? node_->first() : nullptr;
+    for (; at && which > 0; --which) at = at->next_door;
+    return at ? at->where() : address{};
+}
+
+}  // namespace selectors
