@@ -50,10 +50,13 @@ class conformance_case : public ::testing::Test {
     selector<Data> make_bag() const {
         return selector<Data>{backend_};
     }
-    /// A bag whose backend counts into calls().
+    /// A backend that counts into counted().
+    backend_handle make_counted_backend() {
+        return backend_handle{new counting_backend{open_backend(backend_), calls_}};
+    }
     template <class Data = none>
     selector<Data> make_counted_bag() {
-        return selector<Data>{backend_handle{new counting_backend{open_backend(backend_), calls_}}};
+        return selector<Data>{make_counted_backend()};
     }
     const calls& counted() const { return *calls_; }
 
