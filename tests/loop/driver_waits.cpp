@@ -240,7 +240,8 @@ CASE(an_echo_changes_nothing_of_what_the_kernel_was_asked_for) {
         if (i == 1) changes = counted().changes(), waits = counted().wait;
         put(b, "echo");
         ASSERT_TRUE(driver.told(reader, i + 1));
-        sending answer{a, reader.text()};
+        const std::string message = reader.text();
+        sending answer{a, message};
         EXPECT_TRUE(driver.submit(answer));
         EXPECT_FALSE(driver.submit(reader));
         EXPECT_EQ(drain(b), 4U);
