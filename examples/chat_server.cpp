@@ -5,24 +5,22 @@
 // What is said is queued for each guest and sent as fast as that guest reads. The queue is bounded:
 // whoever falls too far behind is dropped, and the room is told.
 #include <array>
-#include <chrono>
 #include <cstdio>
+#include <list>
 #include <string>
 #include <string_view>
-#include <vector>
 
-#include <selectors/selectors.hpp>
+#include <selectors/async.hpp>
 
 namespace sel = selectors;
-using namespace std::chrono_literals;
-using std::chrono::steady_clock;
 
 constexpr std::size_t longest_line = 1024;        // a longer one is cut in two
 constexpr std::size_t longest_queue = 64 * 1024;  // what a guest may leave unread
 
 struct guest {
-    sel::socket socket{};  // none for the listener, which is the same bag's
-    std::string name{};
+    sel::socket socket;
+    std::string name;
+    sel::watch watch{};
     std::string line{};            // as far as it has come
     std::string unread{};          // said by others, and not yet taken
     const char* leaves = nullptr;  // why, once it does
@@ -30,123 +28,88 @@ struct guest {
 
 class chat_server {
   public:
-    explicit chat_server(std::string_view address) : listener_{sel::listen(address)} {
-        bag_.add(listener_, sel::event::read);
-        std::printf("listening on %s\n", sel::or_throw(listener_.local_address()).text().c_str());
+    explicit chat_server(std::string_view address)
+        : door_{loop_, sel::listen(address),
+                [this](sel::accepted peer) { welcome(std::move(peer.socket)); }} {
+        std::printf("listening on %s\n", door_.local_address().text().c_str());
         std::fflush(stdout);
     }
 
-    void run() {
-        for (;;) {
-            for (auto [key, events] : bag_.select_until(rest_until_)) {
-                if (key.socket() == listener_)
-                    (events & sel::event::error) ? rest() : welcome();
-                else if (events & sel::event::error || !serve(key, events))
-                    leave(key, "has left");
-            }
-            see_off();
-            if (steady_clock::now() >= rest_until_) resume();
-        }
-    }
+    void run() { loop_.run(); }
 
   private:
-    using guest_key = sel::key<guest>;
-
-    void welcome() {
-        for (int i = 0; i < 64; ++i) {
-            auto client = listener_.accept(sel::nonblocking);
-            if (client) {
-                const std::string name = "guest " + std::to_string(++guests_);
-                const guest_key in = bag_.add(guest{std::move(client->socket), name}, sel::event::read);
-                tell(in, "*** welcome, you are " + name + "\n");
-                tell_others(in.socket(), "*** " + name + " has come\n");
-            } else if (client.error() == sel::errc::would_block) {
-                return;
-            } else if (client.error() != sel::errc::reset) {  // gone before it was accepted: the next
-                return rest();
-            }
-        }
-    }
-
-    /// No descriptor or no memory left: not asking for a while keeps the listener from spinning.
-    void rest() {
-        bag_.modify(listener_, sel::event::none);
-        rest_until_ = steady_clock::now() + 100ms;
-    }
-    void resume() {
-        bag_.modify(listener_, sel::event::read);
-        rest_until_ = steady_clock::time_point::max();
+    void welcome(sel::socket socket) {
+        const std::string name = "guest " + std::to_string(++count_);
+        guest& in = guests_.emplace_back(std::move(socket), name);
+        in.watch = loop_.watch(in.socket, sel::event::read, [this, &in](sel::event events) {
+            if (!serve(in, events)) leave(in, "has left");
+        });
+        tell(in, "*** welcome, you are " + name + "\n");
+        tell_others(&in, "*** " + name + " has come\n");
     }
 
     /// False if the guest is gone.
-    bool serve(const guest_key& from, sel::event events) {
+    bool serve(guest& from, sel::event events) {
         if (events & sel::event::write && !write(from)) return false;
         return !(events & sel::event::read) || read(from);
     }
 
-    bool write(const guest_key& to) {
-        std::string& unread = to.data.unread;
-        const auto sent = to.socket().send(unread);
+    bool write(guest& to) {
+        const auto sent = to.socket.send(to.unread);
         if (!sent) return sent.error() == sel::errc::would_block;
-        unread.erase(0, *sent);
-        if (unread.empty()) bag_.modify(to, sel::event::read);
+        to.unread.erase(0, *sent);
+        if (to.unread.empty()) to.watch.modify(sel::event::read);
         return true;
     }
 
-    bool read(const guest_key& from) {
+    bool read(guest& from) {
         std::array<char, 4096> buffer;
-        const auto size = from.socket().recv(buffer);
+        const auto size = from.socket.recv(buffer);
         if (!size) return size.error() == sel::errc::would_block;
         std::string said;
         for (const char each : std::string_view{buffer.data(), *size}) {
-            std::string& line = from.data.line;
-            if (each != '\n' && each != '\r') line += each;
-            if ((each == '\n' && !line.empty()) || line.size() == longest_line) {
-                said += from.data.name + ": " + line + "\n";
-                line.clear();
+            if (each != '\n' && each != '\r') from.line += each;
+            if ((each == '\n' && !from.line.empty()) || from.line.size() == longest_line) {
+                said += from.name + ": " + from.line + "\n";
+                from.line.clear();
             }
         }
-        tell_others(from.socket(), said);
+        tell_others(&from, said);
         return *size > 0;
     }
 
-    void tell_others(sel::socket_view but, std::string_view what) {
+    void tell_others(const guest* but, std::string_view what) {
         if (what.empty()) return;
-        for (auto each : bag_.keys())
-            if (each.socket() != listener_ && each.socket() != but) tell(each, what);
+        for (guest& each : guests_)
+            if (&each != but) tell(each, what);
     }
 
-    /// Only queues; the next round sends all that was said in this one.
-    void tell(const guest_key& whom, std::string_view what) {
-        if (whom.data.leaves) return;
-        whom.data.unread += what;
-        if (whom.data.unread.size() > longest_queue)
+    /// Only queues; the next turn sends all that was said in this one.
+    void tell(guest& whom, std::string_view what) {
+        if (whom.leaves) return;
+        whom.unread += what;
+        if (whom.unread.size() > longest_queue)
             leave(whom, "reads too slowly and was dropped");
         else
-            bag_.modify(whom, sel::event::read | sel::event::write);
+            whom.watch.modify(sel::event::read | sel::event::write);
     }
 
     /// Only noted, for somebody may be telling everybody right now.
-    void leave(const guest_key& who, const char* why) {
-        if (who.data.leaves) return;
-        who.data.leaves = why;
-        leaving_.push_back(who);
+    void leave(guest& who, const char* why) {
+        if (who.leaves) return;
+        who.leaves = why;
+        who.watch.modify(sel::event::none);
+        loop_.defer([this, &who] {
+            const std::string farewell = "*** " + who.name + " " + who.leaves + "\n";
+            guests_.remove_if([&](const guest& each) { return &each == &who; });
+            tell_others(nullptr, farewell);
+        });
     }
 
-    /// To say that one has left may be too much for the next: until nobody is left to leave.
-    void see_off() {
-        while (!leaving_.empty()) {
-            const guest left = bag_.remove(leaving_.back());
-            leaving_.pop_back();
-            tell_others({}, "*** " + left.name + " " + left.leaves + "\n");
-        }
-    }
-
-    sel::socket listener_;
-    sel::selector<guest> bag_;
-    std::vector<guest_key> leaving_;
-    int guests_ = 0;
-    steady_clock::time_point rest_until_ = steady_clock::time_point::max();  // not resting
+    sel::loop loop_;
+    sel::listener door_;
+    std::list<guest> guests_;
+    int count_ = 0;
 };
 
 int main(int argc, char** argv) try {

@@ -5,74 +5,46 @@
 //
 // The formula is in spouge.hpp, what is said to a line in factorial.hpp; here is the serving.
 #include <array>
-#include <chrono>
 #include <cstdio>
+#include <list>
 #include <string>
 #include <string_view>
 
-#include <selectors/selectors.hpp>
+#include <selectors/async.hpp>
 
 #include "factorial.hpp"
 
 namespace sel = selectors;
-using namespace std::chrono_literals;
-using std::chrono::steady_clock;
-
-struct client {
-    sel::socket socket{};   // none for the listener, which is the same bag's
-    std::string line{};     // as far as it has come
-    std::string answers{};  // not yet taken by the peer
-    bool finished = false;  // the peer has sent its last line
-};
 
 class factorial_server {
   public:
-    explicit factorial_server(std::string_view address) : listener_{sel::listen(address)} {
-        bag_.add(listener_, sel::event::read);
-        std::printf("listening on %s\n", sel::or_throw(listener_.local_address()).text().c_str());
+    explicit factorial_server(std::string_view address)
+        : door_{loop_, sel::listen(address),
+                [this](sel::accepted peer) { admit(std::move(peer.socket)); }} {
+        std::printf("listening on %s\n", door_.local_address().text().c_str());
         std::fflush(stdout);
     }
 
-    void run() {
-        for (;;) {
-            for (auto [key, events] : bag_.select_until(rest_until_)) {
-                if (key.socket() == listener_)
-                    (events & sel::event::error) ? rest() : accept_clients();
-                else if (events & sel::event::error || !serve(key, events))
-                    bag_.remove(key);
-            }
-            if (steady_clock::now() >= rest_until_) resume();
-        }
-    }
+    void run() { loop_.run(); }
 
   private:
-    using client_key = sel::key<client>;
+    struct client {
+        sel::socket socket;
+        sel::watch watch{};
+        std::string line{};     // as far as it has come
+        std::string answers{};  // not yet taken by the peer
+        bool finished = false;  // the peer has sent its last line
+    };
 
-    void accept_clients() {
-        for (int i = 0; i < 64; ++i) {
-            auto accepted = listener_.accept(sel::nonblocking);
-            if (accepted)
-                bag_.add(client{std::move(accepted->socket)}, sel::event::read);
-            else if (accepted.error() == sel::errc::would_block)
-                return;
-            else if (accepted.error() != sel::errc::reset)  // gone before it was accepted: the next
-                return rest();
-        }
-    }
-
-    /// No descriptor or no memory left: not asking for a while keeps the listener from spinning.
-    void rest() {
-        bag_.modify(listener_, sel::event::none);
-        rest_until_ = steady_clock::now() + 100ms;
-    }
-    void resume() {
-        bag_.modify(listener_, sel::event::read);
-        rest_until_ = steady_clock::time_point::max();
+    void admit(sel::socket socket) {
+        const auto at = clients_.insert(clients_.end(), client{std::move(socket)});
+        at->watch = loop_.watch(at->socket, sel::event::read, [this, at](sel::event events) {
+            if (!serve(*at, events)) clients_.erase(at);  // safe here, in its own callback
+        });
     }
 
     /// False if the connection is over.
-    bool serve(const client_key& peer, sel::event events) {
-        client& c = peer.data;
+    bool serve(client& c, sel::event events) {
         if (events & sel::event::read && !read(c)) return false;
         if (!c.answers.empty()) {
             const auto sent = c.socket.send(c.answers);
@@ -81,7 +53,7 @@ class factorial_server {
         }
         if (c.finished && c.answers.empty()) return false;
         // Whoever does not read the answers is asked no further questions: memory stays bounded.
-        bag_.modify(peer, c.answers.empty() ? sel::event::read : sel::event::write);
+        c.watch.modify(c.answers.empty() ? sel::event::read : sel::event::write);
         return true;
     }
 
@@ -107,9 +79,9 @@ class factorial_server {
         c.line.clear();
     }
 
-    sel::socket listener_;
-    sel::selector<client> bag_;
-    steady_clock::time_point rest_until_ = steady_clock::time_point::max();  // not resting
+    sel::loop loop_;
+    sel::listener door_;
+    std::list<client> clients_;
 };
 
 int main(int argc, char** argv) try {

@@ -46,7 +46,7 @@ struct listener_options {
     unsigned accept_budget = 64;  ///< connections that one address hands on in a turn; at least one
     std::chrono::milliseconds first_pause{100};
     std::chrono::milliseconds longest_pause{500};
-    std::chrono::milliseconds patience{1000};  ///< nobody could be accepted for so long: shed
+    std::chrono::milliseconds patience{30'000};  ///< nobody could be accepted for so long: shed
 };
 
 class SELECTORS_API listener {
