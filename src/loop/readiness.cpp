@@ -149,6 +149,8 @@ bool readiness_driver::begin(operation& op, side entry::* which, event direction
     op.error = {};
     if (!known)
         at = &(bag_.add(op.descriptor, direction).data.*which);
+    else if (bag_.get(op.descriptor).data.watchers)
+        at = &(join(op.descriptor, direction).data.*which);
     else if (const event asked = bag_.interest(op.descriptor); !(asked & direction))
         bag_.modify(op.descriptor, asked | direction);
     at->waiting = &op;
@@ -156,18 +158,21 @@ bool readiness_driver::begin(operation& op, side entry::* which, event direction
     return false;
 }
 
-/// Whoever joins others on a descriptor may be speaking of another file, for those others may not know yet
-/// that theirs was closed and its number given anew: the kernel is told afresh.
 void readiness_driver::stand(ready_operation& op) {
+    op.join(join(op.descriptor, op.interest).data.watchers);
+}
+
+/// Whoever joins others on a descriptor may be speaking of another file, for watches may not know yet that
+/// theirs was closed and its number given anew: the kernel is told afresh.
+key<readiness_driver::entry> readiness_driver::join(native_handle descriptor, event interest) {
     entry others;
-    if (bag_.contains(op.descriptor)) others = bag_.remove(op.descriptor);
+    if (bag_.contains(descriptor)) others = bag_.remove(descriptor);
     try {
-        bag_.add(op.descriptor, others.wanted() | op.interest, others);
+        return bag_.add(descriptor, others.wanted() | interest, others);
     } catch (...) {
         end_all(others, current_error());
         throw;
     }
-    op.join(bag_.get(op.descriptor).data.watchers);
 }
 
 void readiness_driver::cancel(operation& op) noexcept {

@@ -43,6 +43,7 @@ class readiness_driver final : public driver {
 
     bool begin(operation& op, side entry::* which, event direction);
     void stand(ready_operation& op);
+    key<entry> join(native_handle descriptor, event interest);
     void end(operation& op, std::error_code error) noexcept;
     void end_all(entry& of, std::error_code error) noexcept;
     void tell_operations(entry& at, native_handle descriptor, event events, event unclaimed);
