@@ -20,12 +20,13 @@ timer::timer(timer&& other) noexcept
     other.state_ = nullptr;
 }
 
+/// The old callback goes last: what it captured may own the other timer, or be all that keeps this one.
 timer& timer::operator=(timer&& other) noexcept {
-    if (this != &other) {
-        this->~timer();
-        ::new (static_cast<void*>(this)) timer{std::move(other)};
-    }
-    return *this;
+    if (this == &other) return *this;
+    timer successor{std::move(other)};
+    const timer ended{std::move(*this)};
+    this->~timer();
+    return *::new (static_cast<void*>(this)) timer{std::move(successor)};
 }
 
 timer::~timer() {

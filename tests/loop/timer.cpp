@@ -46,6 +46,30 @@ CASE(a_timer_that_arms_itself_for_now_lets_the_others_come) {
     EXPECT_TRUE(told);
 }
 
+/// As a connection does that only its timer keeps alive.
+CASE(a_timer_may_be_all_that_keeps_its_owner) {
+    loop loop{backend()};
+    struct connection {
+        timer idle;
+    };
+    auto one = std::make_shared<connection>();
+    const std::weak_ptr<connection> seen = one;
+    connection& it = *one;
+    it.idle = loop.after(1h, [kept = std::move(one)] {});
+    EXPECT_FALSE(seen.expired());
+    it.idle = timer{};
+    EXPECT_TRUE(seen.expired());
+}
+
+CASE(a_timer_may_take_the_place_of_the_one_that_owns_it) {
+    loop loop{backend()};
+    auto inner = std::make_unique<timer>(loop.after(0s, [] {}));
+    timer& next = *inner;
+    timer first = loop.after(1h, [kept = std::move(inner)] {});
+    first = std::move(next);
+    EXPECT_EQ(loop.run_once(1s), 1U);
+}
+
 CASE(a_timer_may_destroy_itself_and_its_loop) {
     std::optional<loop> made;
     made.emplace(backend());
