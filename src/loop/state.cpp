@@ -19,6 +19,7 @@ void loop_state::close() noexcept {
     const state_holder held{*this};
     auto carrier = std::move(carrier_);
     stopping_.store(true, std::memory_order_relaxed);
+    observer = nullptr;  // need not live any longer
     carrier->cancel_all();
     while (!carrier->completed.empty()) {
         operation& op = carrier->completed.pop();

@@ -1,3 +1,5 @@
+#include <memory>
+#include <optional>
 #include <stdexcept>
 #include <vector>
 
@@ -71,6 +73,65 @@ CASE(stop_leaves_what_else_is_due_to_the_next_run) {
         loop.run();
         EXPECT_EQ(ran, expected);
     }
+}
+
+CASE(a_stop_before_anything_is_due_runs_nothing) {
+    loop loop{backend()};
+    auto [a, b] = make_pair();
+    put(b);
+    int ran = 0;
+    const watch reading = loop.watch(a, event::read, [&](event) { ++ran; });
+    const timer due = loop.after(0s, [&] { ++ran; });
+    loop.post([&] { ++ran; });
+    loop.stop();
+    loop.run();
+    EXPECT_EQ(ran, 0);
+    loop.stop();
+    EXPECT_EQ(loop.run_once(), 0U);
+}
+
+CASE(what_is_thrown_away_with_a_loop_may_ask_it_for_anything) {
+    auto [a, b] = make_pair();
+    std::optional<loop> made;
+    made.emplace(backend());
+    struct last_wishes {
+        ~last_wishes() {
+            if (!of) return;
+            of->post([] { FAIL(); });
+            of->defer([] { FAIL(); });
+            of->stop();
+            of->wake();
+            const timer never = of->after(0s, [] { FAIL(); });
+            EXPECT_FALSE(never.armed());
+            EXPECT_THROW((void)of->watch(fd, event::write, [](event) { FAIL(); }), std::logic_error);
+        }
+        last_wishes(loop& on, socket_view what) : of{&on}, fd{what} {}
+        last_wishes(last_wishes&& other) noexcept
+            : of{std::exchange(other.of, nullptr)}, fd{other.fd} {}
+        loop* of;
+        socket_view fd;
+    };
+    made->post([wishes = last_wishes{*made, a}] { FAIL(); });
+    made->defer([wishes = last_wishes{*made, a}] { FAIL(); });
+    made.reset();
+}
+
+CASE(an_observer_may_go_with_its_loop) {
+    struct counting : loop_observer {
+        void callback_begins(const callback_info&) override { ++begun; }
+        void callback_ends(const callback_info&) override { ++ended; }
+        void turn_ends(clock::time_point, std::uint64_t) override { ++ended; }
+        int begun = 0, ended = 0;
+    };
+    auto made = std::make_unique<loop>(backend());
+    auto seen = std::make_unique<counting>();
+    made->observe(seen.get());
+    made->defer([&] {
+        made.reset();
+        EXPECT_EQ(seen->begun, 1);
+        seen.reset();
+    });
+    made->run();
 }
 
 CASE(an_observer_is_told_of_every_callback) {
