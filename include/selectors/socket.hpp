@@ -41,6 +41,12 @@ enum class io_mode : std::uint8_t { blocking, nonblocking };
 inline constexpr io_mode blocking = io_mode::blocking;
 inline constexpr io_mode nonblocking = io_mode::nonblocking;
 
+/// Whether other sockets that say so, too, may be bound to the same port and share its connections: of
+/// this process or another, of the same user. Not on Windows, and no Unix path.
+enum class port_use : std::uint8_t { exclusive, shared };
+inline constexpr port_use exclusive_port = port_use::exclusive;
+inline constexpr port_use shared_port = port_use::shared;
+
 /// What an option's value means stands beside it; flags are 0 and 1.
 enum class option : std::uint8_t {
     reuse_address,   ///< flag: bind although old connections of the port linger; Windows has it set
@@ -177,10 +183,13 @@ struct received {
 /// A non-blocking listener with reuse_address. A Unix path at which nobody listens any more is
 /// replaced; one at which somebody does is errc::address_in_use. Throws std::system_error.
 SELECTORS_API socket listen(const address& where, int backlog = socket_view::default_backlog);
+/// The same beside others: listen(where, shared_port). std::invalid_argument for a Unix path.
+SELECTORS_API socket listen(const address& where, port_use use,
+                            int backlog = socket_view::default_backlog);
 /// Blocks if `host` is a name; listens on its first address.
-SELECTORS_API socket listen(std::string_view host, std::uint16_t port);
+SELECTORS_API socket listen(std::string_view host, std::uint16_t port, port_use use = exclusive_port);
 /// The same with everything in one text: "localhost:7342", "[::1]:80", "/run/app.sock".
-SELECTORS_API socket listen(std::string_view text);
+SELECTORS_API socket listen(std::string_view text, port_use use = exclusive_port);
 
 /// A non-blocking stream socket whose connect is under way or done: wait for write, then ask
 /// finish_connect(). Errors: what connect(2) says at once.

@@ -32,8 +32,18 @@ std::string directory_of(const std::string& path) {
 }  // namespace
 
 socket listen(const address& where, int backlog) {
+    return listen(where, exclusive_port, backlog);
+}
+
+socket listen(const address& where, port_use use, int backlog) {
     socket server = stream_socket(where);
     const std::string path = where.kind() == family::unix_domain ? where.host() : "";
+    if (use == shared_port) {
+        if (where.kind() == family::unix_domain)
+            throw std::invalid_argument("the path " + where.text() +
+                                        " cannot be shared: only TCP ports can; hand the socket over");
+        server.set(option::reuse_port, 1);
+    }
     if (path.empty() || path.front() == '\0') {
         if (path.empty()) server.set(option::reuse_address, 1);
         server.bind(where);
@@ -49,12 +59,12 @@ socket listen(const address& where, int backlog) {
     return server;
 }
 
-socket listen(std::string_view host, std::uint16_t port) {
-    return listen(or_throw(resolve(host, port), ("listen on " + std::string{host}).c_str())[0]);
+socket listen(std::string_view host, std::uint16_t port, port_use use) {
+    return listen(or_throw(resolve(host, port), ("listen on " + std::string{host}).c_str())[0], use);
 }
 
-socket listen(std::string_view text) {
-    return listen(or_throw(resolve(text), ("listen on " + std::string{text}).c_str())[0]);
+socket listen(std::string_view text, port_use use) {
+    return listen(or_throw(resolve(text), ("listen on " + std::string{text}).c_str())[0], use);
 }
 
 result<socket> connect(const address& peer) noexcept try {

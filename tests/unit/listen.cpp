@@ -64,6 +64,23 @@ TEST(listen, a_port_that_is_taken_is_address_in_use) {
     }
 }
 
+TEST(listen, shares_a_port_with_who_shares_it_too) {
+    NEEDS(shared_ports);
+    const socket first = listen(address::loopback(0), shared_port);
+    const address where = or_throw(first.local_address());
+    const socket second = listen(where, shared_port);
+    EXPECT_EQ(or_throw(second.local_address()), where);
+    EXPECT_NO_THROW(listen("127.0.0.1", where.port(), shared_port));
+    EXPECT_NO_THROW(listen(where.text(), shared_port));
+    EXPECT_THROW(listen(where), std::system_error);
+}
+
+TEST(listen, shares_no_port_where_that_cannot_be) {
+    NEEDS(unix_sockets);
+    const folder here;
+    EXPECT_THROW(listen(here / "server.sock", shared_port), std::invalid_argument);
+}
+
 TEST(listen, replaces_the_socket_file_of_a_server_that_is_gone) {
     NEEDS(unix_sockets);
     const folder here;
