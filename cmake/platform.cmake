@@ -21,6 +21,7 @@ function(selectors_sources target)
   set(src ${PROJECT_SOURCE_DIR}/src)
   target_sources(${target} PRIVATE
     ${src}/backend/registry.cpp
+    ${src}/loop/drain.cpp
     ${src}/loop/listener.cpp
     ${src}/loop/loop.cpp
     ${src}/loop/pool.cpp

@@ -8,6 +8,7 @@
 //     loop.run();
 #pragma once
 
+#include <selectors/drain.hpp>
 #include <selectors/listener.hpp>
 #include <selectors/loop.hpp>
 #include <selectors/observer.hpp>
