@@ -1,13 +1,13 @@
 # What the library is built of on each platform: the one place where that is decided.
 if(CMAKE_SYSTEM_NAME STREQUAL Linux)
   set(selectors_mechanisms epoll uring poll select)
-  set(selectors_system linux posix ring)
+  set(selectors_system linux posix posix_process ring)
 elseif(CMAKE_SYSTEM_NAME MATCHES "^(Darwin|FreeBSD|OpenBSD|NetBSD|DragonFly)$")
   set(selectors_mechanisms kqueue poll select)
-  set(selectors_system bsd posix)
+  set(selectors_system bsd posix posix_process)
 elseif(CMAKE_SYSTEM_NAME STREQUAL Windows)
   set(selectors_mechanisms afd)
-  set(selectors_system windows)
+  set(selectors_system windows windows_process)
   set(selectors_libraries ws2_32 iphlpapi ntdll)
   set(selectors_definitions _WIN32_WINNT=0x0602 WIN32_LEAN_AND_MEAN NOMINMAX)
 else()
@@ -21,12 +21,15 @@ function(selectors_sources target)
   set(src ${PROJECT_SOURCE_DIR}/src)
   target_sources(${target} PRIVATE
     ${src}/backend/registry.cpp
+    ${src}/loop/child.cpp
     ${src}/loop/drain.cpp
     ${src}/loop/listener.cpp
     ${src}/loop/loop.cpp
     ${src}/loop/pool.cpp
     ${src}/loop/readiness.cpp
+    ${src}/loop/signals.cpp
     ${src}/loop/state.cpp
+    ${src}/loop/subscription.cpp
     ${src}/loop/timer.cpp
     ${src}/loop/watch.cpp
     ${src}/net/address.cpp

@@ -8,11 +8,13 @@
 //     loop.run();
 #pragma once
 
+#include <selectors/child.hpp>
 #include <selectors/drain.hpp>
 #include <selectors/listener.hpp>
 #include <selectors/loop.hpp>
 #include <selectors/observer.hpp>
 #include <selectors/pool.hpp>
 #include <selectors/selectors.hpp>
+#include <selectors/signals.hpp>
 #include <selectors/timer.hpp>
 #include <selectors/watch.hpp>

@@ -27,7 +27,7 @@ struct loop_stats {
     std::uint64_t turns = 0;
     std::uint64_t waits = 0;     ///< turns that asked the system; the others had enough to do
     std::uint64_t events = 0;    ///< readiness told to watches, and completed operations
-    std::uint64_t posts = 0;     ///< posted callbacks that were run
+    std::uint64_t posts = 0;     ///< posted callbacks that were run, and signals
     std::uint64_t deferred = 0;  ///< deferred callbacks that were run
     std::uint64_t timers = 0;    ///< timers that fired
     std::uint64_t accepts = 0;   ///< connections that listeners handed on

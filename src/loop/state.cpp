@@ -17,6 +17,10 @@ loop_state::loop_state(std::unique_ptr<driver> carrier)
 
 void loop_state::close() noexcept {
     const state_holder held{*this};
+    while (tenant* const newest = tenants_) {
+        move_out(*newest);
+        newest->evict(*newest);
+    }
     auto carrier = std::move(carrier_);
     stopping_.store(true, std::memory_order_relaxed);
     observer = nullptr;  // need not live any longer

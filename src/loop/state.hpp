@@ -26,6 +26,16 @@ struct close_waiter {
     bool waiting = false;
 };
 
+/// Lives on a loop and is told before anything of that ends: whoever is rung for from elsewhere (bell.hpp)
+/// must have seen to it by then that nobody rings any more.
+struct tenant {
+    using notice = void (*)(tenant& self) noexcept;
+    explicit tenant(notice to) noexcept : evict{to} {}
+    tenant* next_tenant = nullptr;
+    tenant* previous_tenant = nullptr;
+    notice evict;
+};
+
 class loop_state {
   public:
     /// Held once.
@@ -36,7 +46,7 @@ class loop_state {
         if (--holders_ == 0) delete this;
     }
 
-    /// Everything ends: operations are told that they are cancelled, letters are thrown away.
+    /// Everything ends: tenants are told, then operations that they are cancelled, letters are thrown away.
     void close() noexcept;
     bool closed() const noexcept { return carrier_ == nullptr; }
     /// Only while it is not closed.
@@ -80,6 +90,20 @@ class loop_state {
     void tell_of_close(close_waiter& who) noexcept;
     void forget(close_waiter& gone) noexcept;
 
+    // --- tenants -----------------------------------------------------------------------------------
+
+    void move_in(tenant& who) noexcept {
+        who.next_tenant = std::exchange(tenants_, &who);
+        if (who.next_tenant) who.next_tenant->previous_tenant = &who;
+    }
+    /// Of one that has moved out already nothing is asked.
+    void move_out(tenant& who) noexcept {
+        if (tenants_ != &who && !who.previous_tenant) return;
+        if (who.next_tenant) who.next_tenant->previous_tenant = who.previous_tenant;
+        (who.previous_tenant ? who.previous_tenant->next_tenant : tenants_) = who.next_tenant;
+        who.next_tenant = who.previous_tenant = nullptr;
+    }
+
     // --- callbacks ---------------------------------------------------------------------------------
 
     /// Every callback is called through here. `due`: since when the loop knew of it.
@@ -115,6 +139,7 @@ class loop_state {
     letter_queue posted_;
     letter_queue deferred_;
     close_waiter* close_waiters_ = nullptr;
+    tenant* tenants_ = nullptr;  ///< the newest first
     timer* firing_ = nullptr;  ///< whose callback is running, wherever it is by now
     time_point now_;
     std::uint64_t called_ = 0;  ///< callbacks, in this turn

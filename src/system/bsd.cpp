@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "system/process.hpp"
 #include "system/system.hpp"
 
 namespace selectors::sys {
@@ -111,6 +112,11 @@ int poll(pollfd* first, std::size_t count, const timespec* timeout) noexcept {
 #else
     return ::ppoll(first, number, timeout, nullptr);
 #endif
+}
+
+/// Processes are no files there.
+result<native_handle> open_process(std::int64_t) noexcept {
+    return std::unexpected{error_of(std::errc::function_not_supported)};
 }
 
 waker::waker() : readable_{invalid_handle}, writable_{invalid_handle} {

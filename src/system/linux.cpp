@@ -3,8 +3,10 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "system/process.hpp"
 #include "system/system.hpp"
 
 namespace selectors::sys {
@@ -42,6 +44,13 @@ result<native_handle> accept(native_handle descriptor, sockaddr* peer, std::size
 
 int poll(pollfd* first, std::size_t count, const timespec* timeout) noexcept {
     return ::ppoll(first, count, timeout, nullptr);
+}
+
+/// pidfd_open(2), from Linux 5.3; the C library has it from 2.36.
+result<native_handle> open_process(std::int64_t number) noexcept {
+    const long made = ::syscall(SYS_pidfd_open, static_cast<pid_t>(number), 0);
+    if (made < 0) return std::unexpected{last_error()};
+    return static_cast<native_handle>(made);
 }
 
 waker::waker() : readable_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)}, writable_{invalid_handle} {

@@ -14,6 +14,7 @@
 namespace selectors::sys {
 
 constinit std::atomic<unsigned> detail::process_epoch{1};
+constinit std::atomic<hook> after_fork{nullptr};
 constinit const char* const status_call = "fcntl";
 constinit const char* const mode_call = "fcntl";
 
@@ -60,8 +61,10 @@ msghdr message_of(const Buffer* parts, std::size_t count) noexcept {
 }
 
 /// Registered once, when the library is loaded.
-[[maybe_unused]] const int watching_forks = pthread_atfork(
-    nullptr, nullptr, [] { detail::process_epoch.fetch_add(1, std::memory_order_relaxed); });
+[[maybe_unused]] const int watching_forks = pthread_atfork(nullptr, nullptr, [] {
+    detail::process_epoch.fetch_add(1, std::memory_order_relaxed);
+    if (const hook call = after_fork.load(std::memory_order_relaxed)) call();
+});
 
 }  // namespace
 

@@ -163,6 +163,8 @@ extern std::atomic<unsigned> process_epoch;
 inline unsigned process_epoch() noexcept {
     return detail::process_epoch.load(std::memory_order_relaxed);
 }
+/// Called, if it is not null, in a forked child before anything there uses the library.
+extern constinit std::atomic<hook> after_fork;
 
 // --- wakers --------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@
 namespace selectors::sys {
 
 constinit std::atomic<unsigned> detail::process_epoch{1};  // there is no fork
+constinit std::atomic<hook> after_fork{nullptr};
 constinit const char* const status_call = "getsockopt";
 constinit const char* const mode_call = "ioctlsocket";
 
