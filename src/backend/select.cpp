@@ -135,8 +135,9 @@ class select_backend final : public backend {
 
     void list_found() {
         list(found_);
-        if (::poll(polled_.data(), polled_.size(), 0) < 0)
-            throw std::system_error(sys::last_error(), "poll");
+        // A signal interrupts even a poll that does not wait, if nothing is ready.
+        while (::poll(polled_.data(), polled_.size(), 0) < 0)
+            if (errno != EINTR) throw std::system_error(sys::last_error(), "poll");
     }
 
     /// Closed while they were in the bag: select fails as a whole until they are taken out.

@@ -33,7 +33,7 @@ CALLS = {
     },
     "poll": {"eventfd2": ["EMFILE"], "fcntl": ["EBADF"], "ppoll": ["EINTR", "ENOMEM"]},
     "kqueue": {"pipe2": ["EMFILE"], "kqueue": ["EMFILE", "ENOMEM"], "change": ["ENOMEM"], "wait": ["EINTR", "ENOMEM"]},
-    "select": {"eventfd2": ["EMFILE"], "fcntl": ["EBADF"], "pselect6": ["EINTR", "ENOMEM"], "poll": ["ENOMEM"]},
+    "select": {"eventfd2": ["EMFILE"], "fcntl": ["EBADF"], "pselect6": ["EINTR", "ENOMEM"], "poll": ["EINTR", "ENOMEM"]},
 }
 # A call that the kernel or a sandbox refuses for good, so that the library must do without it.
 REFUSED = {"epoll": {"epoll_pwait2": ["ENOSYS", "EPERM"]}}
