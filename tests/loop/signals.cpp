@@ -173,14 +173,14 @@ CASE(a_number_that_is_no_signal_is_refused_with_a_sentence) {
 
 // --- with other handlers ---------------------------------------------------------------------------
 
-volatile std::sig_atomic_t earlier_called = 0;
+std::atomic<int> earlier_called = 0;
 
 void plain_handler(int) {
-    earlier_called = earlier_called + 1;
+    ++earlier_called;
     errno = EBADF;
 }
 void full_handler(int number, siginfo_t* about, void*) {
-    if (about->si_signo == number && about->si_pid == ::getpid()) earlier_called = earlier_called + 1;
+    if (about->si_signo == number && about->si_pid == ::getpid()) ++earlier_called;
 }
 
 /// What a signal does, put back at the end.
@@ -277,8 +277,7 @@ CASE(a_signal_interrupts_calls_only_where_it_did_before) {
 
 struct sigaction under_theirs;
 void calls_what_was_before(int number, siginfo_t* about, void* context) {
-    earlier_called = earlier_called + 1;
-    if (earlier_called < 100) under_theirs.sa_sigaction(number, about, context);
+    if (++earlier_called < 100) under_theirs.sa_sigaction(number, about, context);
 }
 
 CASE(a_signals_handler_that_was_put_in_place_of_ours_stays) {
@@ -371,14 +370,13 @@ CASE(a_storm_of_signals_delays_no_timer_and_loses_nothing) {
 }
 
 CASE(a_signal_may_come_while_handles_come_and_go_in_other_threads) {
-    std::atomic<bool> done = false;
-    std::vector<std::jthread> storms;
     // So that what arrives when nobody else listens ends nothing.
-    const disposition one{SIGUSR1, &plain_handler};
+    const disposition one{SIGUSR1, [](int) { ++earlier_called; }};
     const disposition two{SIGUSR2, SIG_IGN};
+    std::vector<std::jthread> storms;
     for (const int number : {SIGUSR1, SIGUSR2})
-        storms.emplace_back([&, number] {
-            while (!done) {
+        storms.emplace_back([number](const std::stop_token& enough) {
+            while (!enough.stop_requested()) {
                 send_signal(number);
                 ::kill(::getpid(), number);
                 std::this_thread::yield();
@@ -400,11 +398,8 @@ CASE(a_signal_may_come_while_handles_come_and_go_in_other_threads) {
             }
         }
     };
-    {
-        std::jthread another{come_and_go, 100};
-        come_and_go(100);
-    }
-    done = true;
+    std::jthread another{come_and_go, 100};
+    come_and_go(100);
 }
 
 CASE(a_signal_costs_no_descriptor) {
