@@ -17,11 +17,11 @@ class CurlOnLoop : public testing::Test {
     static void TearDownTestSuite() { curl_global_cleanup(); }
 
     /// From a server that accepts and never answers, unless told otherwise.
-    curl_on_loop::easy get(std::string url = {}) {
+    curl_on_loop::easy get(std::string url = {}, long patience = 20) {
         curl_on_loop::easy made{curl_easy_init()};
         if (url.empty()) url = "http://" + sel::or_throw(silent.local_address()).text() + '/';
         curl_easy_setopt(made.get(), CURLOPT_URL, url.c_str());
-        curl_easy_setopt(made.get(), CURLOPT_TIMEOUT_MS, 20L);
+        curl_easy_setopt(made.get(), CURLOPT_TIMEOUT_MS, patience);
         return made;
     }
     void turn_until(const bool& over) {
@@ -76,7 +76,8 @@ TEST_F(CurlOnLoop, an_ending_that_throws_takes_nothing_from_the_others) {
 }
 
 TEST_F(CurlOnLoop, what_is_under_way_may_be_destroyed) {
-    for (int i = 0; i < 5; ++i) transfers->start(get(), [](CURL*, CURLcode) { ADD_FAILURE(); });
+    for (int i = 0; i < 5; ++i)
+        transfers->start(get({}, 60'000), [](CURL*, CURLcode) { ADD_FAILURE(); });
     loop.run_once();
     loop.run_once();
     transfers.reset();

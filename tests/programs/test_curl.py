@@ -127,7 +127,7 @@ class Downloads:
     def download(self, *arguments):
         """The exit code, the lines but the last, and what the last one counts."""
         ended = run(example("curl_downloads"), *map(str, arguments),
-                    env={**os.environ, "SELECTORS_BACKEND": self.backend})
+                    env={**os.environ, "SELECTORS_BACKEND": self.backend}, timeout=4 * PATIENCE)
         self.assertIn(ended.returncode, (0, 1), ended)
         self.assertEqual(ended.stderr, "")
         return ended.returncode, ended.stdout.splitlines()[:-1], self.counts(ended.stdout)
@@ -214,7 +214,7 @@ class Downloads:
             with Misbehaving(Misbehaving.in_the_middle) as server:
                 ended = run("strace", "-f", "-o", log.name, example("curl_downloads"), "--count", "25",
                             server.url, *map(nginx.url, SIZES),
-                            env={**os.environ, "SELECTORS_BACKEND": self.backend})
+                            env={**os.environ, "SELECTORS_BACKEND": self.backend}, timeout=4 * PATIENCE)
             self.assertEqual(ended.returncode, 1, ended)
             calls = re.findall(r"(?m)^\d+ +(\w+)\((.*)\) += (\d+)", log.read())
         opened = set()
