@@ -13,9 +13,9 @@
 #include <thread>
 #include <vector>
 
-#include "harness.hpp"
 #include <selectors/async.hpp>
 
+#include "harness.hpp"
 #include "loop/wheel.hpp"
 #include "peers/peer.hpp"
 
@@ -71,7 +71,8 @@ class ours final : public peer {
     const char* name() const override { return "selectors"; }
     void look_at_the_clock() override { loop_.run_once(0s); }
     void arm(const steps& all) override {
-        for (const step& each : all) timers_[each.timer].at(loop_.now() + each.after);
+        const auto now = loop_.now();
+        for (const step& each : all) timers_[each.timer].at(now + each.after);
     }
     void arm_anew(const steps& all) override { arm(all); }
     void cancel(const steps& all) override {

@@ -179,13 +179,6 @@ void loop_state::tell_of_closes() noexcept {
 
 // --- timers ----------------------------------------------------------------------------------------
 
-/// Whatever a callback arms is due in a later turn: else one that arms itself for now would never let the
-/// others come.
-void loop_state::arm(timer& which, time_point deadline) noexcept {
-    if (which.armed()) timers_.cancel(which);
-    timers_.arm(which, std::max(deadline, now_ + nanoseconds{1}));
-}
-
 void loop_state::replace(timer& from, timer& to) noexcept {
     if (from.armed()) timers_.replace(from, to);
     if (firing_ == &from) firing_ = &to;

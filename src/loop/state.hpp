@@ -78,7 +78,12 @@ class loop_state {
 
     // --- timers ------------------------------------------------------------------------------------
 
-    void arm(timer& which, time_point deadline) noexcept;
+    /// Whatever a callback arms is due in a later turn: else one that arms itself for now would never let
+    /// the others come.
+    void arm(timer& which, time_point deadline) noexcept {
+        if (which.armed()) timers_.cancel(which);
+        timers_.arm(which, std::max(deadline, now_ + nanoseconds{1}));
+    }
     void disarm(timer& which) noexcept { timers_.cancel(which); }
     /// Keeps a timer's place while it moves in memory.
     void replace(timer& from, timer& to) noexcept;

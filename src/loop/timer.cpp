@@ -38,7 +38,7 @@ timer::~timer() {
 void timer::at(clock::time_point when) {
     if (!state_)
         throw std::logic_error("a timer of no loop was armed: make it as timer{loop, callback}");
-    period_ = {};
+    if (period_ != period_.zero()) period_ = {};  // a store that misses the cache is dearer than a load
     if (!state_->closed()) state_->arm(*this, when);
 }
 

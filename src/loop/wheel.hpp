@@ -10,7 +10,7 @@
 // that those come in their order, too. Nothing allocates. The nodes are the caller's, and stay where they
 // are while armed (or see replace).
 //
-// How it works. A time is a number of eleven digits of six bits, each digit a level. The wheel's own time,
+// How it works. A time is a number of ten digits of seven bits, each digit a level. The wheel's own time,
 // the cursor, is not later than any deadline. A node lies at the highest digit in which its deadline differs
 // from the cursor, in the slot of its deadline's digit there; one that does not differ, in the cursor's own
 // slot of the lowest level. So
@@ -20,7 +20,7 @@
 // - where a deadline lies depends on it and on the cursor alone: equal ones are always in one slot, and as
 //   nodes are appended, and moved to another slot in their order, they stay in that order.
 // The cursor never enters a slot that holds anything but by `enter`, which spreads it over the levels below:
-// so each node moves at most ten times in its life, and most of them twice or never.
+// so each node moves at most nine times in its life, and most of them twice or never.
 #pragma once
 
 #include <algorithm>
@@ -33,7 +33,7 @@
 
 namespace selectors::detail {
 
-/// 17 KB.
+/// 31 KB, most of them never touched.
 class wheel {
   public:
     using time_point = std::chrono::steady_clock::time_point;
@@ -43,19 +43,17 @@ class wheel {
     wheel& operator=(const wheel&) = delete;
 
     static bool armed(const timer_node& node) noexcept { return node.next != nullptr; }
-    std::size_t size() const noexcept { return size_; }
-    bool empty() const noexcept { return size_ == 0; }
+    bool empty() const noexcept { return occupied_words_ == 0; }
 
     /// Takes in a node that is not armed.
     void arm(timer_node& node, time_point deadline) noexcept {
-        node.deadline = std::max(deadline, now_);
-        ++size_;
-        place(node);
+        deadline = std::max(deadline, time_point{now_});
+        node.deadline = deadline;
+        link_behind(*head_of(slot_of(deadline), deadline).previous, node);
     }
 
     /// Takes out one that is.
     void cancel(timer_node& node) noexcept {
-        --size_;
         timer_node& before = *node.previous;
         timer_node& after = *node.next;
         before.next = &after;
@@ -112,70 +110,98 @@ class wheel {
 
   private:
     using ticks_type = std::uint64_t;
-    static constexpr unsigned digit_bits = 6;
+    static constexpr unsigned digit_bits = 7;
     static constexpr unsigned digits = 1U << digit_bits;
     static constexpr unsigned levels = (64 + digit_bits - 1) / digit_bits;
+    static constexpr unsigned slots = levels * digits;
 
     /// In the order of the times, negative ones first.
     static ticks_type ticks(time_point time) noexcept {
-        return static_cast<ticks_type>(time.time_since_epoch().count()) ^ ticks_type { 1 } << 63;
+        return static_cast<ticks_type>(time.time_since_epoch().count()) ^ std::uint64_t{1} << 63;
     }
     static unsigned level_of(ticks_type difference) noexcept {
-        return static_cast<unsigned>(63 - std::countl_zero(difference | 1)) / digit_bits;
+        const auto bit = static_cast<unsigned>(63 - std::countl_zero(difference | 1));
+        return bit * 37 / 256;  // bit / digit_bits
     }
 
     /// The first slot to come; there must be one.
     unsigned first_slot() const noexcept {
-        const auto level = static_cast<unsigned>(std::countr_zero(occupied_levels_));
-        return level * digits + static_cast<unsigned>(std::countr_zero(occupied_[level]));
+        const auto word = static_cast<unsigned>(std::countr_zero(occupied_words_));
+        return word * 64 + static_cast<unsigned>(std::countr_zero(occupied_[word]));
     }
 
-    /// Appends a node to the slot of its deadline.
-    void place(timer_node& node) noexcept {
-        const ticks_type deadline = ticks(node.deadline);
-        const unsigned level = level_of(deadline ^ cursor_);
-        const unsigned digit = deadline >> (level * digit_bits) & (digits - 1);
-        timer_node& head = heads_[level * digits + digit];
-        const auto bit = std::uint64_t{1} << digit;
-        if (!(occupied_[level] & bit)) {
-            occupied_[level] |= bit;
-            occupied_levels_ |= 1U << level;
-            head = {&head, &head, node.deadline};
-        } else if (node.deadline < head.deadline) {
-            head.deadline = node.deadline;
-        }
-        node.next = &head;
-        node.previous = head.previous;
-        head.previous = head.previous->next = &node;
+    unsigned slot_of(time_point deadline) const noexcept {
+        const ticks_type when = ticks(deadline);
+        const unsigned level = level_of(when ^ cursor_);
+        return level * digits + static_cast<unsigned>(when >> (level * digit_bits)) % digits;
+    }
+
+    /// Of a slot that is about to have such a node.
+    timer_node& head_of(unsigned slot, time_point deadline) noexcept {
+        timer_node& head = heads_[slot];
+        if (!head.previous) [[unlikely]]
+            occupy(slot, deadline);
+        else if (deadline < head.deadline)
+            head.deadline = deadline;
+        return head;
+    }
+
+    [[gnu::noinline]] void occupy(unsigned slot, time_point deadline) noexcept {
+        heads_[slot] = {&heads_[slot], &heads_[slot], deadline};
+        occupied_[slot / 64] |= std::uint64_t{1} << slot % 64;
+        occupied_words_ |= std::uint64_t{1} << slot / 64;
     }
 
     /// Notes that nothing is left of a slot.
-    void vacate(const timer_node& head) noexcept {
+    [[gnu::noinline]] void vacate(timer_node& head) noexcept {
+        head.previous = nullptr;
         const auto slot = static_cast<unsigned>(&head - heads_);
-        occupied_[slot / digits] &= ~(std::uint64_t{1} << slot % digits);
-        if (occupied_[slot / digits] == 0) occupied_levels_ &= ~(1U << slot / digits);
+        occupied_[slot / 64] &= ~(std::uint64_t{1} << slot % 64);
+        if (occupied_[slot / 64] == 0) occupied_words_ &= ~(std::uint64_t{1} << slot / 64);
+    }
+
+    static void link_behind(timer_node& before, timer_node& node) noexcept {
+        node.previous = &before;
+        node.next = before.next;
+        before.next = before.next->previous = &node;
     }
 
     /// Spreads the first slot over the levels below, which are empty; the cursor is then at the earliest time
-    /// that the slot may hold.
+    /// that the slot may hold. With many timers every node is a cache miss, and where the next one lies only
+    /// the node knows: so it goes from both ends at once, two misses at a time, which halves what firing
+    /// costs. In each slot the nodes from the front half come before those from the back half.
     [[gnu::noinline]] void enter(timer_node& head) noexcept {
-        cursor_ = ticks(head.deadline);
+        timer_node* front = head.next;
+        timer_node* back = head.previous;
         vacate(head);
-        for (timer_node* node = head.next; node != &head;) {
-            timer_node& moving = *node;
-            node = node->next;
-            place(moving);
+        cursor_ = ticks(head.deadline);
+        timer_node* seams[slots];  // of occupied slots: the last node of the front half, or the head
+        const auto spread = [&](timer_node& node) -> timer_node*& {
+            const unsigned slot = slot_of(node.deadline);
+            timer_node& onto = head_of(slot, node.deadline);
+            if (onto.next == &onto) seams[slot] = &onto;
+            link_behind(*seams[slot], node);
+            return seams[slot];
+        };
+        for (;;) {
+            timer_node* const after = front->next;
+            timer_node* const before = back->previous;
+            spread(*front) = front;
+            if (front == back) return;
+            spread(*back);
+            if (after == back) return;
+            front = after;
+            back = before;
         }
     }
 
     time_point now_;  ///< the latest that we were told
     ticks_type cursor_;
-    std::size_t size_ = 0;
-    unsigned occupied_levels_ = 0;
-    std::uint64_t occupied_[levels] = {};
-    /// A slot is a ring of nodes with its head among them, which counts only while the slot is occupied. Its
-    /// deadline is one before which nothing in the slot is due: the earliest that came in since it was empty.
-    timer_node heads_[levels * digits];
+    std::uint64_t occupied_words_ = 0;
+    std::uint64_t occupied_[slots / 64] = {};
+    /// A slot is a ring of nodes with its head among them; empty, its head has no previous. The head's deadline
+    /// is one before which nothing in the slot is due: the earliest that came in since it was empty.
+    timer_node heads_[slots];
 };
 
 }  // namespace selectors::detail

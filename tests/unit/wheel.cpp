@@ -167,7 +167,6 @@ TEST(wheel, keeps_the_turn_of_a_node_that_moves) {
     EXPECT_EQ(all_due(timers, start + 1h), (std::vector{&nodes[0], &moved, &nodes[2]}));
     timers.arm(moved, start + 2h);
     wheel::replace(moved, nodes[0]);
-    EXPECT_EQ(timers.size(), 1U);
     EXPECT_EQ(timers.due(start + 2h), &nodes[0]);
 }
 
@@ -200,7 +199,6 @@ TEST(wheel, drains_by_any) {
     std::deque<timer_node> nodes;
     for (const nanoseconds span : spans()) timers.arm(nodes.emplace_back(), start + span);
     for (std::size_t left = nodes.size(); left > 0; --left) {
-        EXPECT_EQ(timers.size(), left);
         ASSERT_NE(timers.any(), nullptr);
         timers.cancel(*timers.any());
     }
@@ -334,7 +332,7 @@ class random_run {
     }
 
     void check() {
-        ASSERT_EQ(timers_.size(), model_.size());
+        ASSERT_EQ(timers_.empty(), model_.empty());
         const time_point earliest = model_.empty() ? never : model_.begin()->first;
         ASSERT_LE(timers_.next(), earliest);
         if (exact_) {
