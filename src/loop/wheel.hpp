@@ -49,17 +49,32 @@ class wheel {
     void arm(timer_node& node, time_point deadline) noexcept {
         deadline = std::max(deadline, time_point{now_});
         node.deadline = deadline;
-        link_behind(*head_of(slot_of(deadline), deadline).previous, node);
+        const unsigned slot = slot_of(deadline);
+        timer_node& head = heads_[slot];
+        if (!head.previous) [[unlikely]]
+            return occupy(slot, node);
+        if (deadline < head.deadline) head.deadline = deadline;
+        link(*head.previous, node, head);
     }
 
-    /// Takes out one that is.
+    /// Takes in a node, or gives one that is armed another deadline.
+    void rearm(timer_node& node, time_point deadline) noexcept {
+        if (armed(node)) {
+            if (node.next == node.previous) [[unlikely]]
+                return rearm_alone(node, deadline);
+            unlink(node);
+        }
+        arm(node, deadline);
+    }
+
+    /// Takes out one that is armed.
     void cancel(timer_node& node) noexcept {
-        timer_node& before = *node.previous;
-        timer_node& after = *node.next;
-        before.next = &after;
-        after.previous = &before;
+        timer_node& other = *node.next;
+        const bool alone = node.next == node.previous;
+        unlink(node);
         node.next = nullptr;
-        if (&before == &after) vacate(before);  // only the head is left
+        if (alone) [[unlikely]]
+            vacate(other);
     }
 
     /// Puts a node that is not armed in the place of one that is.
@@ -136,20 +151,19 @@ class wheel {
         return level * digits + static_cast<unsigned>(when >> (level * digit_bits)) % digits;
     }
 
-    /// Of a slot that is about to have such a node.
-    timer_node& head_of(unsigned slot, time_point deadline) noexcept {
-        timer_node& head = heads_[slot];
-        if (!head.previous) [[unlikely]]
-            occupy(slot, deadline);
-        else if (deadline < head.deadline)
-            head.deadline = deadline;
-        return head;
-    }
+    // What is seldom needed is kept out of line, and comes last in its caller, so that arming needs no stack.
 
-    [[gnu::noinline]] void occupy(unsigned slot, time_point deadline) noexcept {
-        heads_[slot] = {&heads_[slot], &heads_[slot], deadline};
+    /// Begins a slot with its first node.
+    [[gnu::noinline]] void occupy(unsigned slot, timer_node& node) noexcept {
+        heads_[slot] = {&node, &node, node.deadline};
+        node.next = node.previous = &heads_[slot];
         occupied_[slot / 64] |= std::uint64_t{1} << slot % 64;
         occupied_words_ |= std::uint64_t{1} << slot / 64;
+    }
+
+    [[gnu::noinline]] void rearm_alone(timer_node& node, time_point deadline) noexcept {
+        vacate(*node.next);
+        arm(node, deadline);
     }
 
     /// Notes that nothing is left of a slot.
@@ -160,10 +174,14 @@ class wheel {
         if (occupied_[slot / 64] == 0) occupied_words_ &= ~(std::uint64_t{1} << slot / 64);
     }
 
-    static void link_behind(timer_node& before, timer_node& node) noexcept {
+    static void unlink(timer_node& node) noexcept {
+        node.previous->next = node.next;
+        node.next->previous = node.previous;
+    }
+    static void link(timer_node& before, timer_node& node, timer_node& after) noexcept {
         node.previous = &before;
-        node.next = before.next;
-        before.next = before.next->previous = &node;
+        node.next = &after;
+        before.next = after.previous = &node;
     }
 
     /// Spreads the first slot over the levels below, which are empty; the cursor is then at the earliest time
@@ -176,17 +194,22 @@ class wheel {
         vacate(head);
         cursor_ = ticks(head.deadline);
         timer_node* seams[slots];  // of occupied slots: the last node of the front half, or the head
-        const auto spread = [&](timer_node& node) -> timer_node*& {
+        const auto spread = [&](timer_node& node) {
             const unsigned slot = slot_of(node.deadline);
-            timer_node& onto = head_of(slot, node.deadline);
-            if (onto.next == &onto) seams[slot] = &onto;
-            link_behind(*seams[slot], node);
-            return seams[slot];
+            timer_node& onto = heads_[slot];
+            if (!onto.previous) {
+                occupy(slot, node);
+                seams[slot] = &onto;
+                return slot;
+            }
+            if (node.deadline < onto.deadline) onto.deadline = node.deadline;
+            link(*seams[slot], node, *seams[slot]->next);
+            return slot;
         };
         for (;;) {
             timer_node* const after = front->next;
             timer_node* const before = back->previous;
-            spread(*front) = front;
+            seams[spread(*front)] = front;
             if (front == back) return;
             spread(*back);
             if (after == back) return;

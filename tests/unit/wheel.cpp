@@ -228,9 +228,7 @@ class random_run {
         case 3:
         case 4: return wheel::armed(one) ? cancel(one) : arm(one, some_deadline());
         case 5: return check();
-        default:
-            if (wheel::armed(one)) cancel(one);
-            arm(one, some_deadline());
+        default: return rearm(one, some_deadline());
         }
     }
 
@@ -283,6 +281,14 @@ class random_run {
         timers_.arm(node, deadline);
         node.place = model_.emplace(std::max(deadline, now_), &node);
         exact_ = exact_ && deadline >= now_;
+    }
+    void rearm(timer& node, time_point deadline) {
+        if (wheel::armed(node)) {
+            model_.erase(node.place);
+            exact_ = false;
+        }
+        timers_.rearm(node, deadline);
+        node.place = model_.emplace(std::max(deadline, now_), &node);
     }
     void cancel(timer& node) {
         timers_.cancel(node);
