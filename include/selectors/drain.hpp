@@ -17,9 +17,9 @@
 // were told that they are cut off, `done` is called. Every callback comes from a turn of the loop, never
 // from inside a call here.
 //
-// What no program can do: between the last look at the queue of a listener and its closing the kernel may
-// take one more connection for it, and reset that. It cannot where somebody else has the same socket open,
-// a successor to whom it was handed over: so a restart that must lose nobody hands it over.
+// A restart that must lose nobody either hands the listening socket over to the successor, as a duplicate
+// or through systemd; or begins the successor at a shared port, and says so (listener_options::siblings).
+// Else whom the kernel takes in the last microseconds is reset: see listener::finish.
 //
 // Costs: entering and leaving are O(1), a ticket is 88 bytes, and nothing is allocated but what its
 // callback needs. Exceptions from a callback come out of loop::run, and the others are told all the same.

@@ -47,6 +47,7 @@ struct listener_options {
     std::chrono::milliseconds first_pause{100};
     std::chrono::milliseconds longest_pause{500};
     std::chrono::milliseconds patience{30'000};  ///< nobody could be accepted for so long: shed
+    bool siblings = false;                     ///< others listen at the same shared port; see `finish`
 };
 
 class SELECTORS_API listener {
@@ -88,6 +89,12 @@ class SELECTORS_API listener {
 
     /// Stops without losing anybody: accepts all who have connected already, hands them on, and closes.
     /// Not at once but in the coming turns, where the budget holds. Ends a pause.
+    ///
+    /// Whom the kernel still takes between the last look and the closing, a matter of microseconds, is
+    /// reset; unless somebody else has the same socket, to whom it was handed over. With `siblings`, on
+    /// Linux, nobody is: from here on the socket hears no knocking, and is closed half a second later; who
+    /// knocked in vain tries again by itself, after a second, and meets a sibling. Never say so of a
+    /// socket that was handed over: it would stay deaf.
     void finish() noexcept;
     /// Closes everything now. Whoever waits to be accepted is reset by that; `finish` is kinder.
     void close() noexcept;

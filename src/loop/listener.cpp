@@ -23,6 +23,10 @@ bool is_fatal(std::error_code why) noexcept {
     return why && why != errc::cancelled && !is_want(why) && !sys::is_of_peer(why);
 }
 
+/// As long as it may take whoever had knocked before to be in: most ways through the network and back. And
+/// less than the second after which the others knock again.
+constexpr auto settling_time = std::chrono::milliseconds{500};
+
 /// A descriptor to give away when there is no other.
 socket open_spare(family kind) noexcept try {
     return kind == family::unix_domain ? socket::unix_datagram(nonblocking)
@@ -133,6 +137,7 @@ listener_node::listener_node(loop& on, callback<void(accepted)>&& serve,
       where_{where},
       serve_{std::move(serve)},
       options_{options},
+      settled_{on, [this] { look_once_more(); }, where},
       retry_{on, [this] { try_again(); }, where} {
     state_of.hold();
 }
@@ -164,7 +169,19 @@ void listener_node::pause(bool on) noexcept {
 
 void listener_node::finish() noexcept {
     if (state_of.closed()) return close();
-    paused_ = false;
+    ending_ = true;
+    pause(false);
+    bool deaf = false;
+    if (options_.siblings)
+        for (const door* each = doors_; each; each = each->next_door)
+            deaf = sys::ignore_connects(each->descriptor).has_value() || deaf;
+    if (deaf)
+        settled_.after(settling_time);
+    else
+        look_once_more();
+}
+
+void listener_node::look_once_more() noexcept {
     finishing_ = true;
     for (door *each = doors_, *following; each; each = following) {
         following = each->next_door;
@@ -189,9 +206,10 @@ void listener_node::gone(door& which) noexcept {
     while (*link != &which) link = &(*link)->next_door;
     *link = which.next_door;
     if (doors_) return;
-    finishing_ = starving_ = false;
+    ending_ = finishing_ = starving_ = false;
     pause_ = nanoseconds::zero();
     retry_.cancel();
+    settled_.cancel();
     state_of.forget(*this);
     spare_.close();
     if (auto told = std::move(closed)) told();
@@ -212,7 +230,7 @@ void listener_node::take(door& from) {
 void listener_node::hand_on(door& from) {
     selectors::accepted peer{socket{std::exchange(from.accepted, invalid_handle)}, from.peer};
     ++state_of.stats.accepts;
-    late += finishing_;
+    late += ending_;
     pause_ = nanoseconds::zero();
     state_of.call("listener", where_, state_of.now(), [&] { serve_(std::move(peer)); });
 }

@@ -98,6 +98,7 @@ class listener_node final : close_waiter {
     ~listener_node();
     void hand_on(door& from);
     void fail(door& at);
+    void look_once_more() noexcept;
     void starve(door& at);
     void try_again() noexcept;
     static void something_closed(close_waiter& self) noexcept;
@@ -108,8 +109,10 @@ class listener_node final : close_waiter {
     door* doors_ = nullptr;
     std::size_t holders_ = 1;
     bool paused_ = false;
-    bool finishing_ = false;
-    bool calling_ = false;  ///< a callback has yet to return: destroy nothing of it
+    bool ending_ = false;     ///< `finish` was called
+    bool finishing_ = false;  ///< a door at which nobody waits is closed
+    timer settled_;           ///< whoever was half in when the doors became deaf is in
+    bool calling_ = false;    ///< a callback has yet to return: destroy nothing of it
 
     // For want of descriptors or memory.
     socket spare_;

@@ -91,6 +91,10 @@ result<std::pair<native_handle, native_handle>> open_pair(bool nonblocking) noex
     return equip(ends, nonblocking);
 }
 
+result<void> ignore_connects(native_handle) noexcept {
+    return std::unexpected{error_of(std::errc::operation_not_supported)};
+}
+
 result<native_handle> accept(native_handle descriptor, sockaddr* peer, std::size_t& size,
                              bool nonblocking) noexcept {
     int got;

@@ -1,5 +1,7 @@
 #include <cerrno>
+#include <iterator>
 
+#include <linux/filter.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -29,6 +31,21 @@ result<std::pair<native_handle, native_handle>> open_pair(bool nonblocking) noex
     if (::socketpair(AF_UNIX, SOCK_STREAM | flags(nonblocking), 0, ends) < 0)
         return std::unexpected{last_error()};
     return std::pair{ends[0], ends[1]};
+}
+
+/// By a filter, as in socket(7), which sees the segment: RFC 9293 has the flags in its byte 13. Accepted
+/// sockets inherit it, and never see what it drops.
+result<void> ignore_connects(native_handle descriptor) noexcept {
+    constexpr unsigned syn = 0x02, ack = 0x10, drop = 0, pass = 0xffff'ffff;
+    sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, syn | ack),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, syn, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, drop),
+        BPF_STMT(BPF_RET | BPF_K, pass),
+    };
+    const sock_fprog program{std::size(code), code};
+    return set_option(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
 }
 
 result<native_handle> accept(native_handle descriptor, sockaddr* peer, std::size_t& size,

@@ -85,6 +85,9 @@ result<native_handle> open_socket(int domain, int type, bool nonblocking) noexce
 result<std::pair<native_handle, native_handle>> open_pair(bool nonblocking) noexcept;
 result<void> bind(native_handle descriptor, const sockaddr* where, std::size_t size) noexcept;
 result<void> listen(native_handle descriptor, int backlog) noexcept;
+/// A listening TCP socket hears no one who wants to connect from now on, as if the request were lost on its
+/// way; who is half in gets in. For good: also for whoever else has the socket. Linux only.
+result<void> ignore_connects(native_handle descriptor) noexcept;
 /// `size`: of the room for the peer's address, then of the address.
 result<native_handle> accept(native_handle descriptor, sockaddr* peer, std::size_t& size,
                              bool nonblocking) noexcept;

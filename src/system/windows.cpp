@@ -237,6 +237,10 @@ result<void> listen(native_handle descriptor, int backlog) noexcept {
     return succeeded(::listen(descriptor, backlog));
 }
 
+result<void> ignore_connects(native_handle) noexcept {
+    return std::unexpected{error_of(std::errc::operation_not_supported)};
+}
+
 result<native_handle> accept(native_handle descriptor, sockaddr* peer, std::size_t& size,
                              bool nonblocking) noexcept {
     int length = static_cast<int>(size);
