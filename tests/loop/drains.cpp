@@ -82,42 +82,69 @@ class server {
     std::jthread thread_;
 };
 
-/// Clients that come and go while this lives.
+/// Clients that come while this lives, one every so often, whatever became of those before.
 class crowd {
   public:
-    crowd(const address& where, int size) {
-        for (int i = 0; i < size; ++i)
-            threads_.emplace_back([this, where](const std::stop_token& enough) {
-                while (!enough.stop_requested()) visit(where);
-            });
+    explicit crowd(const address& where)
+        : thread_{[this, where](const std::stop_token& enough) { come_and_go(where, enough); }} {}
+    /// When the last one has been served, or was not.
+    void go_home() {
+        thread_.request_stop();
+        thread_.join();
     }
-    void go_home() { threads_.clear(); }
 
     std::atomic<int> served = 0;
     std::atomic<int> refused = 0;
     std::atomic<int> lost = 0;
 
   private:
-    void visit(const address& where) {
-        const socket client = socket::tcp();
-        client.set_linger(std::chrono::seconds{0});  // leaves no port behind
-        if (!client.connect(where)) {
-            ++refused;
-            return;
+    struct client {
+        socket connection;
+        bool connected = false;
+    };
+
+    void come_and_go(const address& where, const std::stop_token& enough) {
+        selector<client> bag;
+        for (auto next = clock::now(); !enough.stop_requested() || bag.size() > 0;) {
+            if (!enough.stop_requested() && clock::now() >= next) {
+                next = clock::now() + 500us;
+                auto begun = or_throw(connect(where));
+                begun.set_linger(std::chrono::seconds{0});  // leaves no port behind
+                const socket_view view = begun;
+                bag.add(view, event::write, {std::move(begun)});
+            }
+            for (auto [key, events] : bag.select_until(next)) {
+                if (!key.data.connected)
+                    ask(bag, key);
+                else
+                    hear(bag, key);
+            }
         }
+    }
+    void ask(selector<client>& bag, const key<client>& key) {
+        if (key.data.connection.finish_connect()) {
+            put(key.data.connection);
+            key.data.connected = true;
+            bag.modify(key, event::read);
+        } else {
+            ++refused;
+            bag.remove(key);
+        }
+    }
+    void hear(selector<client>& bag, const key<client>& key) {
         std::array<char, 1> answer;
-        const bool answered = client.send("x") && client.recv(answer).value_or(0) == 1;
-        ++(answered ? served : lost);
+        ++(key.data.connection.recv(answer).value_or(0) == 1 ? served : lost);
+        bag.remove(key);
     }
 
-    std::vector<std::jthread> threads_;
+    std::jthread thread_;
 };
 
 /// One server after another, the next one begun before the last is taken down.
 template <class Door>
 void take_turns(const std::string& backend, const address& where, bool siblings, Door door) {
     auto now = std::make_unique<server>(backend, door(), siblings);
-    crowd clients{where, 3};
+    crowd clients{where};
     std::uint64_t late = 0;
     for (int i = 0; i < drains_wanted(); ++i) {
         for (const int before = clients.served; clients.served < before + 50;)
