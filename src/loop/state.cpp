@@ -87,7 +87,7 @@ void loop_state::turn(time_point deadline) {
     if (tell_completed()) {
         wait(deadline);
         now_ = carrier_->now();
-        if (fire_timers() && tell_completed() && read_letters(posted_, stats.posts))
+        if (!leaving() && fire_timers() && tell_completed() && read_letters(posted_, stats.posts))
             read_letters(deferred_, stats.deferred);
     }
     if (observer) observer->turn_ends(now_, called_);

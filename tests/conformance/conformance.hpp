@@ -58,7 +58,7 @@ class conformance_case : public ::testing::Test {
     selector<Data> make_counted_bag() {
         return selector<Data>{make_counted_backend()};
     }
-    const calls& counted() const { return *calls_; }
+    calls& counted() const { return *calls_; }
 
   private:
     std::string backend_;

@@ -90,6 +90,20 @@ CASE(a_stop_before_anything_is_due_runs_nothing) {
     EXPECT_EQ(loop.run_once(), 0U);
 }
 
+CASE(a_stop_while_the_loop_waits_leaves_what_was_found_for_the_next_run) {
+    loop loop{make_counted_backend()};
+    auto [a, b] = make_pair();
+    put(b);
+    int ran = 0;
+    const watch reading = loop.watch(a, event::read, [&](event) { ++ran; });
+    const timer due = loop.after(0s, [&] { ++ran; });
+    counted().meanwhile = [&] { loop.stop(); };
+    loop.run();
+    EXPECT_EQ(ran, 0);
+    counted().meanwhile = nullptr;
+    EXPECT_GE(loop.run_once(1s), 2U);
+}
+
 CASE(what_is_thrown_away_with_a_loop_may_ask_it_for_anything) {
     auto [a, b] = make_pair();
     std::optional<loop> made;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string_view>
 
@@ -17,6 +18,7 @@ struct calls {
     int wake = 0;
     int reopen = 0;
     std::chrono::nanoseconds last_timeout{};
+    std::function<void()> meanwhile;  ///< what somebody else does while a wait lasts
 
     int changes() const { return add + modify + remove; }
 };
@@ -43,7 +45,9 @@ class counting_backend final : public backend {
     std::size_t wait(std::span<notice> room, std::chrono::nanoseconds timeout) override {
         ++calls_->wait;
         calls_->last_timeout = timeout;
-        return counted_->wait(room, timeout);
+        const std::size_t found = counted_->wait(room, timeout);
+        if (calls_->meanwhile) calls_->meanwhile();
+        return found;
     }
     void wake() noexcept override {
         ++calls_->wake;
