@@ -1,3 +1,4 @@
+#include <atomic>
 #include <thread>
 #include <vector>
 
@@ -34,6 +35,34 @@ CASE(a_post_that_is_not_run_is_destroyed_with_the_loop) {
         loop.defer([alive] { FAIL(); });
     }
     EXPECT_EQ(alive.use_count(), 1);
+}
+
+/// Each is posted once the one before has run, so that the loop sleeps or is about to: a wake-up that is
+/// lost is a hang.
+CASE(every_post_wakes_the_loop_that_fell_asleep_meanwhile) {
+    loop loop{backend()};
+    constexpr int posts = 3'000;
+    std::atomic<int> ran = 0;
+    std::jthread other{[&] {
+        for (int i = 0; i < posts; ++i) {
+            loop.post([&] { ran.fetch_add(1, std::memory_order_release); });
+            while (ran.load(std::memory_order_acquire) == i) std::this_thread::yield();
+        }
+        loop.stop();
+    }};
+    loop.run();
+    EXPECT_EQ(ran, posts);
+}
+
+/// The second comes while the first lies there already and the loop, which sleeps, has not looked.
+CASE(a_post_behind_a_post_needs_no_wake_up_of_its_own) {
+    loop loop{make_counted_backend()};
+    int ran = 0;
+    std::jthread{[&] {
+        for (int i = 0; i < 1'000; ++i) loop.post([&] { ++ran; });
+    }}.join();
+    while (ran < 1'000) loop.run_once(1s);
+    EXPECT_EQ(counted().wake, 0) << "the loop did not sleep";
 }
 
 CASE(a_post_wakes_a_sleeping_loop_and_stop_ends_it) {

@@ -70,6 +70,17 @@ CASE(a_watch_may_destroy_itself) {
     EXPECT_EQ(alive.use_count(), 1);
 }
 
+CASE(what_a_watch_captured_goes_when_its_last_callback_returns) {
+    loop loop{backend()};
+    auto [a, b] = make_pair();
+    watch itself;
+    auto alive = std::make_shared<int>(7);
+    itself = loop.watch(a, event::read, [&, alive](event) { itself = watch{}; });
+    put(b);
+    EXPECT_EQ(loop.run_once(1s), 1U);
+    EXPECT_EQ(alive.use_count(), 1);
+}
+
 CASE(a_watch_that_was_destroyed_by_its_peer_is_not_told) {
     loop loop{backend()};
     auto [a, b] = make_pair();
