@@ -5,8 +5,6 @@
 // Prints the seed; the same seed gives the same steps. Ends with 1 at the first event that was
 // misdelivered (to a key that must not see it) or missed (a key that had to see it did not).
 #include <cstdlib>
-#include <cstring>
-#include <iostream>
 #include <random>
 #include <set>
 #include <sstream>
@@ -15,6 +13,7 @@
 
 #include <selectors/selectors.hpp>
 
+#include "steps.hpp"
 #include "world.hpp"
 
 namespace selectors::testing {
@@ -235,53 +234,9 @@ class run {
                   closed_in_bag_ = 0;
 };
 
-constexpr int not_here = 77;  // as CTest and Automake have it for a test that was skipped
-
-int usage(std::ostream& out, int code) {
-    out << "usage: random_steps [--backend NAME] [--steps N] [--seed N]\n"
-           "Holds N random steps (default 200000) against a model; a seed replays them.\n"
-           "Ends with 0, 1 if the bag was wrong, 77 if this system refuses the backend.\n";
-    return code;
-}
-
 }  // namespace
 }  // namespace selectors::testing
 
 int main(int argc, char** argv) {
-    using namespace selectors::testing;
-    std::string backend = selectors::backends().front().name;
-    std::uint64_t steps = 200'000;
-    std::uint64_t seed = std::random_device{}();
-    for (int i = 1; i < argc; ++i) {
-        const std::string option = argv[i];
-        if (option == "--help") return usage(std::cout, 0);
-        if (i + 1 == argc) return usage(std::cerr, 2);
-        const char* value = argv[++i];
-        if (option == "--backend")
-            backend = value;
-        else if (option == "--steps")
-            steps = std::strtoull(value, nullptr, 10);
-        else if (option == "--seed")
-            seed = std::strtoull(value, nullptr, 10);
-        else
-            return usage(std::cerr, 2);
-    }
-    for (const auto& mechanism : selectors::backends())
-        if (backend == mechanism.name && !mechanism.available) {
-            std::cout << backend << " is not here: " << mechanism.reason << std::endl;
-            return not_here;
-        }
-    std::cout << "random_steps --backend " << backend << " --steps " << steps << " --seed " << seed
-              << std::endl;
-    try {
-        run test{backend, seed};
-        for (std::uint64_t step = 0; step < steps; ++step) {
-            test.step();
-            if (steps > 1'000'000 && step % (steps / 10) == 0) std::cout << step << " ..." << std::endl;
-        }
-        test.summary(std::cout);
-    } catch (const std::exception& wrong) {
-        std::cout << wrong.what() << std::endl;
-        return 1;
-    }
+    return selectors::testing::steps_main<selectors::testing::run>("random_steps", argc, argv);
 }
