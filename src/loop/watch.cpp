@@ -59,7 +59,7 @@ void watch_node::told(operation& op) {
 /// It was cancelled; or the descriptor is lost.
 void watch_node::told_of_end() {
     if (!owned) return destroy_if_done();
-    if (!state_of.closed()) tell(event::error);
+    if (interest && !state_of.closed()) tell(event::error);
 }
 
 void watch_node::tell(event found) {

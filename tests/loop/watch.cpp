@@ -128,6 +128,21 @@ CASE(a_number_that_was_closed_and_used_anew_is_watched) {
     EXPECT_EQ(new_told, 1);
 }
 
+/// Whoever comes last finds out that the descriptor is closed.
+CASE(of_a_descriptor_that_is_lost_only_those_are_told_who_ask_for_something) {
+    loop loop{backend()};
+    auto [a, b] = make_pair();
+    const native_handle number = a.descriptor();
+    event told;
+    const watch asking = loop.watch(a, event::read, [&](event events) { told = events; });
+    const watch silent = loop.watch(a, event::none, [&](event) { FAIL(); });
+    a.close();
+    EXPECT_THROW((void)loop.watch(number, event::read, [](event) {}), std::system_error);
+    EXPECT_EQ(loop.run_once(1s), 1U);
+    EXPECT_EQ(told, event::error);
+    EXPECT_FALSE(asking || silent);
+}
+
 CASE(a_watch_of_a_closed_descriptor_is_refused) {
     loop loop{backend()};
     EXPECT_THROW((void)loop.watch(closed_descriptor(), event::read, [](event) {}), std::system_error);
