@@ -38,8 +38,8 @@ struct loop_stats {
 
 /// One callback, to an observer.
 struct callback_info {
-    const char* kind;            ///< "watch", "timer", "post", "defer", "listener", "drain", "signal", "child"
-    std::source_location where;  ///< where it was handed to the loop
+    const char* kind;  ///< "watch", "timer", "post", "defer", "listener", "drain", "signal", "child"
+    std::source_location where;      ///< where it was handed to the loop
     std::chrono::nanoseconds delay;  ///< from when the loop knew that it was due to its beginning
     std::chrono::nanoseconds took;   ///< how long it ran; zero at its beginning
 };

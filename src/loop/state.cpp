@@ -66,15 +66,25 @@ struct loop_state::turn_guard {
 void loop_state::run() {
     const turn_guard guard{*this};
     while (!leaving()) turn(time_point::max());
-    stopping_.store(closed(), std::memory_order_relaxed);
+    obeyed();
 }
 
+/// More than one turn, where something that is nobody's callback ended the wait of the first.
 std::size_t loop_state::run_once(time_point deadline) {
     const turn_guard guard{*this};
     called_ = 0;
-    if (!leaving()) turn(deadline);
-    stopping_.store(closed(), std::memory_order_relaxed);
+    while (!leaving()) {
+        turn(deadline);
+        if (called_ > 0 || now_ >= deadline || woken_.load(std::memory_order_relaxed)) break;
+    }
+    obeyed();
     return called_;
+}
+
+/// What ends one run does not end the next; one that an exception ended was not ended by that.
+void loop_state::obeyed() noexcept {
+    if (leaving()) stopping_.store(closed(), std::memory_order_relaxed);
+    woken_.store(false, std::memory_order_relaxed);
 }
 
 void loop_state::turn(time_point deadline) {

@@ -63,10 +63,11 @@ class loop_state {
     /// These two from any thread and any signal handler.
     void stop() noexcept {
         stopping_.store(true, std::memory_order_release);
-        wake();
+        ring();
     }
     void wake() noexcept {
-        if (!closed()) carrier_->wake();
+        woken_.store(true, std::memory_order_relaxed);
+        ring();
     }
     time_point now() const noexcept { return now_; }
     /// Whether nobody may be called any more in this turn.
@@ -76,7 +77,7 @@ class loop_state {
 
     /// Any thread.
     void post(letter& work) noexcept {
-        if (mail_.push(work)) wake();
+        if (mail_.push(work)) ring();
     }
     void defer(letter& work) noexcept { deferred_.push(work); }
 
@@ -129,8 +130,12 @@ class loop_state {
 
   private:
     struct turn_guard;
+    void ring() noexcept {
+        if (!closed()) carrier_->wake();
+    }
     ~loop_state() = default;
 
+    void obeyed() noexcept;
     void turn(time_point deadline);
     void wait(time_point deadline);
     void tell_of_closes() noexcept;
@@ -148,11 +153,12 @@ class loop_state {
     letter_queue deferred_;
     close_waiter* close_waiters_ = nullptr;
     tenant* tenants_ = nullptr;  ///< the newest first
-    timer* firing_ = nullptr;  ///< whose callback is running, wherever it is by now
+    timer* firing_ = nullptr;    ///< whose callback is running, wherever it is by now
     time_point now_;
     std::uint64_t called_ = 0;  ///< callbacks, in this turn
     std::size_t holders_ = 1;
     bool turning_ = false;
+    std::atomic<bool> woken_ = false;     ///< by `wake`, not for a letter
     std::atomic<bool> stopping_ = false;  ///< somebody asked for it, or the loop is closed
 };
 

@@ -36,8 +36,9 @@ int main(int argc, char** argv) {
     std::jthread{[] { (void)selectors::backends(); }}.join();
     for (const auto& mechanism : selectors::backends())
         for (const auto& each : cases())
-            ::testing::RegisterTest((std::string{SELECTORS_SUITE "."} + mechanism.name).c_str(), each.name,
-                                    nullptr, nullptr, each.file, each.line, [mechanism, each] {
+            ::testing::RegisterTest((std::string{SELECTORS_SUITE "."} + mechanism.name).c_str(),
+                                    each.name, nullptr, nullptr, each.file, each.line,
+                                    [mechanism, each] {
                                         conformance_case* made = each.make();
                                         made->on(mechanism);
                                         return made;

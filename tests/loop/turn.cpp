@@ -170,5 +170,21 @@ CASE(an_observer_is_told_of_every_callback) {
     loop.observe(nullptr);
 }
 
+CASE(one_turn_lasts_until_somebody_is_called_the_time_is_up_or_it_is_woken) {
+    loop loop{backend()};
+    auto [a, b] = make_pair();
+    put(b);
+    // The end of a watch is nobody's callback.
+    watch gone = loop.watch(a, event::read, [](event) {});
+    EXPECT_EQ(loop.run_once(1s), 1U);
+    const timer later = loop.after(5ms, [] {});
+    gone = watch{};
+    EXPECT_EQ(loop.run_once(1s), 1U);
+    EXPECT_GE(time_of([&] { EXPECT_EQ(loop.run_once(2ms), 0U); }), 2ms);
+    loop.wake();
+    EXPECT_LT(time_of([&] { EXPECT_EQ(loop.run_once(5s), 0U); }), 5s);
+    EXPECT_GE(time_of([&] { EXPECT_EQ(loop.run_once(2ms), 0U); }), 2ms);
+}
+
 }  // namespace
 }  // namespace selectors::testing
