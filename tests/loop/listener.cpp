@@ -299,10 +299,10 @@ CASE(without_descriptors_for_long_the_one_who_has_waited_longest_is_told) {
         EXPECT_FALSE(is_closed(clients[4]));
         EXPECT_EQ(came, 0);
     }
-    const auto sheds = loop.stats().sheds;
-    EXPECT_LT(sheds, 5U);
-    EXPECT_TRUE(turns_until(loop, [&] { return loop.stats().accepts == 5 - sheds; }));
-    EXPECT_EQ(came, 5 - static_cast<int>(sheds));
+    // One attempt may have failed already, and be told of now.
+    EXPECT_TRUE(turns_until(loop, [&] { return loop.stats().accepts + loop.stats().sheds == 5; }));
+    EXPECT_GE(came, 2);
+    EXPECT_EQ(loop.stats().accepts, static_cast<std::uint64_t>(came));
 }
 
 CASE(resets_between_select_and_accept_do_not_stop_a_listener) {
