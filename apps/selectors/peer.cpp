@@ -2,12 +2,14 @@
 
 #include <utility>
 
+#include "server.hpp"
+
 namespace sel = selectors;
 
 namespace app {
 
-peer::peer(sel::socket socket, std::uint64_t number, std::vector<peer*>& changed)
-    : socket_{std::move(socket)}, changed_{changed}, number_{number} {}
+peer::peer(server& home, sel::socket socket, std::uint64_t number)
+    : socket_{std::move(socket)}, home_{home}, number_{number} {}
 
 void peer::send(std::string_view bytes) {
     if (dismissed_ || broken_) return;
@@ -46,8 +48,7 @@ void peer::fail() {
 }
 
 void peer::note_change() {
-    if (std::exchange(noted_, true)) return;
-    changed_.push_back(this);
+    if (!std::exchange(noted_, true)) home_.note_change(*this);
 }
 
 }  // namespace app

@@ -11,20 +11,22 @@
 
 #include <chrono>
 #include <cstdint>
+#include <list>
 #include <string>
 #include <string_view>
-#include <vector>
 
-#include <selectors/socket.hpp>
+#include <selectors/async.hpp>
 
 #include "lines.hpp"
 
 namespace app {
 
+class server;
+
 class peer {
   public:
-    /// `changed`: where the peer notes itself when the server should look after it.
-    peer(selectors::socket socket, std::uint64_t number, std::vector<peer*>& changed);
+    /// `home`: whose it is, and who looks after it when it has changed.
+    peer(server& home, selectors::socket socket, std::uint64_t number);
     peer(const peer&) = delete;
     peer& operator=(const peer&) = delete;
 
@@ -43,7 +45,6 @@ class peer {
 
   private:
     friend class server;
-    friend class peer_list;
 
     /// Sends from the front; what is sent is counted in sent_.
     std::size_t send_now(std::string_view bytes);
@@ -53,19 +54,21 @@ class peer {
     void note_change();
 
     selectors::socket socket_;
-    std::vector<peer*>& changed_;
+    selectors::watch watch_;
+    selectors::timer quiet_;  ///< fires when there was no activity for too long
+    selectors::drain::ticket in_flight_;
+    server& home_;
+    std::list<peer>::iterator place_;
     std::uint64_t number_;
     std::uint64_t sent_ = 0;
     std::string pending_;
-    std::chrono::steady_clock::time_point since_;  ///< of the last activity, or of the dismissal
-    peer* before_ = nullptr;                       ///< in the server's list by that time
-    peer* after_ = nullptr;
-    bool noted_ = false;      ///< in changed_
-    bool ended_ = false;      ///< the peer has finished sending
-    bool dismissed_ = false;  ///< only its last words are still sent
-    bool leaving_ = false;    ///< and it is in the server's list of those
-    bool shut_ = false;       ///< and they are sent: waiting for the peer to close
-    bool broken_ = false;     ///< the connection has failed
+    std::chrono::steady_clock::time_point active_;  ///< for the last time, or when it was dismissed
+    bool noted_ = false;                            ///< the server is about to look after it
+    bool ended_ = false;                            ///< the peer has finished sending
+    bool dismissed_ = false;                        ///< only its last words are still sent
+    bool leaving_ = false;                          ///< and the server has seen that
+    bool shut_ = false;    ///< and they are sent: waiting for the peer to close
+    bool broken_ = false;  ///< the connection has failed
 };
 
 }  // namespace app

@@ -14,16 +14,6 @@ void occupy_standard_descriptors();
 /// The soft limit protects programs that use select(2) with its fixed bit arrays; this is none.
 void lift_descriptor_limit();
 
-/// While it lives, Ctrl-C and the polite request to end call the handler, in a signal handler or a
-/// thread of its own, instead of ending the process. One at a time.
-class stop_signals {
-  public:
-    explicit stop_signals(void (*handler)());
-    stop_signals(const stop_signals&) = delete;
-    stop_signals& operator=(const stop_signals&) = delete;
-    ~stop_signals();
-};
-
 /// stdin, for a bag.
 class keyboard {
   public:

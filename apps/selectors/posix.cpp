@@ -1,5 +1,4 @@
 #include <cerrno>
-#include <csignal>
 
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -10,22 +9,6 @@
 namespace sel = selectors;
 
 namespace app {
-namespace {
-
-void (*on_stop)() = nullptr;
-
-extern "C" void stop(int) {
-    on_stop();
-}
-
-void install(void (*handler)(int)) {
-    struct sigaction action{};
-    action.sa_handler = handler;
-    sigemptyset(&action.sa_mask);
-    for (const int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
-}
-
-}  // namespace
 
 void occupy_standard_descriptors() {
     int taken = ::open("/dev/null", O_RDWR);
@@ -38,15 +21,6 @@ void lift_descriptor_limit() {
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-stop_signals::stop_signals(void (*handler)()) {
-    on_stop = handler;
-    install(stop);
-}
-
-stop_signals::~stop_signals() {
-    install(SIG_DFL);
 }
 
 keyboard::keyboard() : readable_{STDIN_FILENO} {}

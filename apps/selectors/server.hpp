@@ -1,29 +1,27 @@
-// server.hpp - listeners and connections in one bag, and a service that answers them.
+// server.hpp - a listener and its connections on a loop, and a service that answers them.
 //
 //     const auto echo = make_service("echo");
 //     server s{{.listen = {"127.0.0.1:7342"}}, *echo};
-//     s.run([] { return stops.load(); });        // until 1: finish what is in flight; 2: at once
+//     s.run();                                   // until SIGINT or SIGTERM
 //     std::puts(to_text(s.totals()).c_str());
 //
 // What it promises: memory is bounded, for nothing is read from a peer to which something is waiting.
-// Every deadline costs O(1) per activity. Where no descriptor or memory is left, or there are as many
-// connections as allowed, the listeners are parked: nobody is refused, nothing spins.
+// Where no descriptor or memory is left, or there are as many connections as allowed, new ones wait.
 //
-// Threads: one; wake() alone may be called from any thread and any signal handler.
+// Threads: one.
 #pragma once
 
 #include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <list>
 #include <string>
 #include <vector>
 
-#include <selectors/selectors.hpp>
+#include <selectors/async.hpp>
 
 #include "peer.hpp"
-#include "peer_list.hpp"
 #include "service.hpp"
 
 namespace app {
@@ -58,38 +56,20 @@ class server {
     /// Where it listens, ports chosen by the system included.
     std::vector<std::string> addresses() const;
 
-    /// Serves until `stops()` is 1; then accepts who has connected already, closes the listeners and
-    /// each connection as it falls quiet, and returns when none is left, when the grace is over, or
-    /// when `stops()` is 2. It looks at stops() whenever something happened, or wake() was called.
-    template <class Stops>
-    void run(Stops stops) {
-        while (round())
-            if (const int count = stops(); count > 1)
-                break;
-            else if (count == 1 && !draining_)
-                drain();
-        cut_off();
-    }
+    /// Serves until SIGINT or SIGTERM; then says so, accepts who has connected already, closes the
+    /// listeners and each connection as it falls quiet, and returns when none is left, when the grace is
+    /// over, or at the second signal.
+    void run() { loop_.run(); }
 
-    void wake() noexcept { bag_.wake(); }
+    /// For its peers: look after that one before the callback ends.
+    void note_change(peer& p) { changed_.push_back(&p); }
     const server_totals& totals() const noexcept { return totals_; }
 
   private:
-    using time_point = std::chrono::steady_clock::time_point;
-
-    /// One select and what follows from it; false once drained.
-    bool round();
-    void drain();
-    void cut_off();
-
-    void accept_from(selectors::socket& door);
-    void accept_the_last();
-    void close_door(selectors::socket& door);
-    bool admit(selectors::socket socket);
-    void rest(const char* why);
-    void end_rest();
-    bool resting() const noexcept { return rest_until_ != time_point::max(); }
-    void update_doors();
+    void admit(selectors::socket socket);
+    void stop();
+    void forget_paths() noexcept;
+    void say_that_others_wait(const char* why);
 
     void serve(peer& p, selectors::event events);
     void read_from(peer& p);
@@ -97,23 +77,22 @@ class server {
     void look_after(peer& p);
     void remove(peer& p);
 
-    void expire();
+    void note_activity(peer& p);
+    void expect_activity(peer& p);
+    void tell_of_quiet(peer& p);
     bool close_quiet(peer& p);
-    time_point next_deadline() const;
+    void cut_off(peer& p);
 
     const server_options options_;
     service& service_;
-    std::vector<selectors::socket> doors_;
-    selectors::selector<std::unique_ptr<peer>> bag_;  ///< the doors have no peer
-    std::size_t peers_ = 0;
-    std::vector<peer*> changed_;                 ///< to be looked after before the next select
-    peer_list active_;                           ///< by last activity
-    peer_list leaving_;                          ///< the dismissed ones, by dismissal
-    time_point now_;                             ///< when the last select returned
-    time_point rest_until_ = time_point::max();  ///< accepting rests
-    time_point drain_until_ = time_point::max();
-    bool draining_ = false;
-    bool told_of_rest_ = false;
+    selectors::loop loop_;
+    selectors::drain drain_{loop_};
+    selectors::listener doors_;
+    selectors::signals stops_;
+    std::vector<std::string> paths_;  ///< of the Unix sockets among the doors
+    std::list<peer> peers_;
+    std::vector<peer*> changed_;
+    bool told_of_shortage_ = false;
     server_totals totals_;
     std::array<char, 64 * 1024> buffer_;
 };

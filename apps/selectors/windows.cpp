@@ -7,31 +7,10 @@
 namespace sel = selectors;
 
 namespace app {
-namespace {
-
-void (*on_stop)() = nullptr;
-
-/// In a thread that the system makes for it.
-BOOL WINAPI stop(DWORD) {
-    on_stop();
-    return TRUE;
-}
-
-}  // namespace
 
 void occupy_standard_descriptors() {}  // no socket takes the place of those
 
 void lift_descriptor_limit() {}
-
-stop_signals::stop_signals(void (*handler)()) {
-    on_stop = handler;
-    ::SetConsoleCtrlHandler(nullptr, FALSE);  // a parent may have had it ignored
-    ::SetConsoleCtrlHandler(stop, TRUE);
-}
-
-stop_signals::~stop_signals() {
-    ::SetConsoleCtrlHandler(stop, FALSE);
-}
 
 /// A console or a pipe cannot be waited for beside sockets: a thread reads it, and what it reads comes
 /// through a pair of them. It ends with stdin, or with the process.

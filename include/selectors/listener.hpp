@@ -81,6 +81,10 @@ class SELECTORS_API listener {
     /// std::system_error that names the address, out of loop::run, once.
     void on_error(callback<void(std::error_code)> told);
 
+    /// What is told that accepting pauses for want of descriptors or memory, and why: once, until somebody
+    /// could be accepted again.
+    void on_shortage(callback<void(std::error_code)> told);
+
     /// Leaves connections waiting until `resume`: the system keeps as many as the backlog says.
     void pause() noexcept;
     void resume() noexcept;

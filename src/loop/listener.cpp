@@ -198,6 +198,7 @@ void listener_node::end() noexcept {
     close();
     const auto dropped = calling_ ? callback<void(accepted)>{} : std::move(serve_);
     const auto dropped_too = calling_ ? callback<void(std::error_code)>{} : std::move(failed);
+    const auto dropped_as_well = calling_ ? callback<void(std::error_code)>{} : std::move(wanting);
     let_go();
 }
 
@@ -248,6 +249,7 @@ void listener_node::fail(door& at) {
 /// other close ends it: two attempts a pause are enough.
 void listener_node::starve(door& at) {
     starving_ = true;
+    const std::error_code why = at.error;
     const time_point now = state_of.now();
     const bool first = pause_ == nanoseconds::zero();
     if (first) starving_since_ = now;
@@ -256,7 +258,7 @@ void listener_node::starve(door& at) {
         pause_ = first ? nanoseconds{options_.first_pause}
                        : std::min<nanoseconds>(2 * pause_, options_.longest_pause);
         next_attempt_ = after(now, pause_);
-        if (at.error == errc::too_many_descriptors && now - starving_since_ >= options_.patience) {
+        if (why == errc::too_many_descriptors && now - starving_since_ >= options_.patience) {
             spare_.close();
             state_of.stats.sheds += at.shed();
             spare_ = open_spare(at.where().kind());
@@ -265,6 +267,7 @@ void listener_node::starve(door& at) {
     }
     for (door* each = doors_; each; each = each->next_door) each->stop();
     retry_.at(next_attempt_);
+    if (first && wanting) state_of.call("listener", where_, state_of.now(), [&] { wanting(why); });
 }
 
 /// One door finds out for all.
@@ -312,6 +315,10 @@ void listener::add(socket door) {
 
 void listener::on_error(callback<void(std::error_code)> told) {
     if (node_) node_->failed = std::move(told);
+}
+
+void listener::on_shortage(callback<void(std::error_code)> told) {
+    if (node_) node_->wanting = std::move(told);
 }
 
 void listener::pause() noexcept {

@@ -90,6 +90,7 @@ class listener_node final : close_waiter {
 
     loop_state& state_of;
     callback<void(std::error_code)> failed;
+    callback<void(std::error_code)> wanting;
     /// Told once when the last address is closed.
     callback<void()> closed;
     std::uint64_t late = 0;  ///< accepted since `finish`
