@@ -254,9 +254,10 @@ result<native_handle> accept(native_handle descriptor, sockaddr* peer, std::size
     return guard.release();
 }
 
+/// Wine 8 says of a connection that was reset before it was accepted that it is not connected.
 bool is_of_peer(std::error_code accept_error) noexcept {
     const int code = accept_error.value();
-    return code == WSAECONNRESET || code == WSAECONNABORTED;
+    return code == WSAECONNRESET || code == WSAECONNABORTED || code == WSAENOTCONN;
 }
 
 result<void> connect(native_handle descriptor, const sockaddr* peer, std::size_t size) noexcept {
