@@ -1,10 +1,12 @@
 // programs/doorkeeper.cpp - an echo server on the loop, to be starved, reset and stopped: test_listener.py.
 //
-//     doorkeeper            listens on a free port of loopback, which it prints; SIGTERM ends it, and it
-//                           says then what its listener has met
+//     doorkeeper PATIENCE   listens on a free port of loopback, which it prints; closes who has waited for so
+//                           many milliseconds while there was no descriptor for anybody; SIGTERM ends it,
+//                           and it says then what its listener has met
 #include <array>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <list>
 
 #include <selectors/async.hpp>
@@ -31,12 +33,15 @@ bool echo(sel::socket_view peer) {
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+    const std::chrono::milliseconds patience{argc > 1 ? std::atoi(argv[1]) : 1000};
     sel::loop loop;
     stopped_by_signal = &loop;
     std::signal(SIGTERM, [](int) { stopped_by_signal->stop(); });
     std::list<connection> inside;
-    const sel::listener door{loop, sel::listen("127.0.0.1:0"), [&](sel::accepted guest) {
+    const sel::listener door{loop,
+                             sel::listen("127.0.0.1:0"),
+                             [&](sel::accepted guest) {
                                  inside.push_front({std::move(guest.socket), {}});
                                  const auto here = inside.begin();
                                  here->reading =
@@ -45,7 +50,8 @@ int main() {
                                          here->reading = {};
                                          inside.erase(here);
                                      });
-                             }};
+                             },
+                             {.patience = patience}};
     std::printf("listening on %s\n", door.local_address().text().c_str());
     std::fflush(stdout);
     loop.run();

@@ -35,7 +35,7 @@ class Doorkeeping:
     backend = None
 
     def keep(self, **options):
-        self.server = Program(DOORKEEPER, backend=self.backend, **options)
+        self.server = Program(DOORKEEPER, "1000", backend=self.backend, **options)
         self.addCleanup(self.server.__exit__)
         self.address = self.server.address()
 
@@ -134,29 +134,42 @@ class Figures(Doorkeeping, unittest.TestCase):
         self.assertLessEqual(attempts / SECONDS, 20)
         self.assertLess(recovery, 1)
 
-    def test_for_want_of_descriptors_nobody_else_pays(self):
-        inside, waiting = self.starve()
+    def test_for_want_of_descriptors_it_costs_nothing(self):
+        self.starve()
         with Strace(self, self.server, "-e", "trace=accept4") as strace:
             time.sleep(SECONDS)
             attempts = strace.detach().count("accept4(")
         busy = self.server.processor_seconds()
         time.sleep(SECONDS)
         busy = self.server.processor_seconds() - busy
-        rounds = 5
-        starving = median(p99(inside[0], SECONDS / rounds) for _ in range(rounds))
-        start = time.monotonic()
-        for client in inside[10:]:
-            client.close()
-        self.assertEqual(next(each for each in waiting if not each.answers_within(0)).ask(b"!"), b"!")
-        recovery = time.monotonic() - start
-        well = median(p99(inside[0], SECONDS / rounds) for _ in range(rounds))
-        print(f"no descriptors for {3 * SECONDS} s: {attempts / SECONDS:.1f} accepts/s, "
-              f"{100 * busy / SECONDS:.3f} % of a processor, p99 {starving:.0f} us (well: {well:.0f} us), "
-              f"recovery {recovery:.3f} s; {self.met()}")
+        print(f"no descriptors for {2 * SECONDS} s: {attempts / SECONDS:.1f} accepts/s, "
+              f"{100 * busy / SECONDS:.3f} % of a processor; {self.met()}")
+        self.assertGreater(attempts, 1)
         self.assertLessEqual(attempts / SECONDS, 20)
         self.assertLess(busy / SECONDS, 0.01)
-        self.assertLess(recovery, 1)
-        self.assertLess(starving, well * (1.1 if LONG else 3))
+
+    def test_for_want_of_descriptors_nobody_inside_waits_longer(self):
+        self.keep()
+        live = self.client()
+        starved, well, recoveries = [], [], []
+        # In turns, for the machine has its moods.
+        for _ in range(10):
+            self.limit(self.server.descriptors())
+            waiting = [self.client() for _ in range(8)]
+            starved.append(p99(live, SECONDS / 10))
+            self.assertFalse(waiting[-1].answers_within(0))
+            start = time.monotonic()
+            self.limit(4096)
+            self.assertEqual(waiting[-1].ask(b"!"), b"!")
+            recoveries.append(time.monotonic() - start)
+            well.append(p99(live, SECONDS / 10))
+        print(f"no descriptors, 10 times for {SECONDS / 10} s: p99 {median(starved):.0f} us, "
+              f"else {median(well):.0f} us; recovery in at most {max(recoveries):.3f} s; {self.met()}")
+        self.assertLess(max(recoveries), 1)
+        self.assertLess(median(starved), median(well) * (1.1 if LONG else 5))
+
+    def limit(self, descriptors):
+        resource.prlimit(self.server.pid, resource.RLIMIT_NOFILE, (descriptors, 4096))
 
 
 if __name__ == "__main__":
