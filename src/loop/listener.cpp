@@ -11,16 +11,16 @@ namespace selectors {
 namespace detail {
 namespace {
 
-/// Something is wanting that may be had again later. That the kernel has no room to watch the socket is
-/// such a thing, too; and so is what sandboxes say to accept: who tries again at once spins.
-bool is_want(std::error_code why) noexcept {
-    return why == errc::too_many_descriptors || why == errc::out_of_memory ||
-           why == std::errc::no_space_on_device || why == std::errc::operation_not_permitted;
-}
-
 /// The socket can be accepted from no more.
 bool is_fatal(std::error_code why) noexcept {
-    return why && why != errc::cancelled && !is_want(why) && !sys::is_of_peer(why);
+    return why == errc::bad_descriptor || why == std::errc::invalid_argument ||
+           why == std::errc::not_a_socket;
+}
+
+/// Something is wanting that may be had again later: descriptors, memory, room to watch the socket; or it is
+/// an error that we know nothing of, as sandboxes and debuggers make them. Who tries again at once spins.
+bool is_want(std::error_code why) noexcept {
+    return why && why != errc::cancelled && !is_fatal(why) && !sys::is_of_peer(why);
 }
 
 /// As long as it may take whoever had knocked before to be in: most ways through the network and back. And
