@@ -18,9 +18,9 @@ struct child_node final : tenant, ready_operation, subscription {
         : tenant{&leave},
           ready_operation{invalid_handle, &ready},
           subscription{on, &read_letter, sys::child_signal},
-          process{child_number},
-          where{from},
-          tell{std::move(call)} {
+          process_{child_number},
+          where_{from},
+          tell_{std::move(call)} {
         home.hold();
         home.move_in(*this);
     }
@@ -40,25 +40,25 @@ struct child_node final : tenant, ready_operation, subscription {
     void fall_silent() noexcept;
     void destroy_if_done() noexcept;
 
-    sys::process process;
-    std::source_location where;
-    callback<void(exit_status)> tell;
-    bool owned = true;     ///< its handle lives
-    bool calling = false;  ///< it is being called: destroy nothing of it
+    sys::process process_;
+    std::source_location where_;
+    callback<void(exit_status)> tell_;
+    bool owned_ = true;     ///< its handle lives
+    bool calling_ = false;  ///< it is being called: destroy nothing of it
     bool listening_ = false;
 };
 
 /// By the first way there is.
 void child_node::begin() {
     listening_ = true;
-    if (process.descriptor() != invalid_handle) {
-        descriptor = process.descriptor();
+    if (process_.descriptor() != invalid_handle) {
+        descriptor = process_.descriptor();
         interest = event::read;
         if (home.carrier().submit(*this))
             throw std::system_error(error, "watch of process descriptor " + std::to_string(descriptor));
         return;
     }
-    if (process.call_at_end([](void* self) noexcept { static_cast<child_node*>(self)->ring(); }, this))
+    if (process_.call_at_end([](void* self) noexcept { static_cast<child_node*>(self)->ring(); }, this))
         return;
     subscribe(*this);
     ring();  // it may have ended before
@@ -80,27 +80,27 @@ void child_node::read_letter(letter& self, loop_state* on) {
 
 /// Something says that it has ended; or that another has.
 void child_node::look() {
-    const auto found = process.look();
-    if (found && !*found) return;
-    const exit_status how = found ? **found : exit_status::unknown();
+    const auto found = process_.look();
+    const std::optional<exit_status> how = found ? *found : exit_status::unknown();
+    if (!how) return;
     fall_silent();
     struct ending {
         ~ending() {
-            node.calling = false;
-            if (!node.owned) node.tell = {};
+            node.calling_ = false;
+            if (!node.owned_) node.tell_ = {};
             node.destroy_if_done();
         }
         child_node& node;
     } const ending{*this};
-    calling = true;
-    home.call("child", where, home.now(), [&] { tell(how); });
+    calling_ = true;
+    home.call("child", where_, home.now(), [&] { tell_(*how); });
 }
 
 void child_node::end() noexcept {
     const callback<void(exit_status)> dropped =
-        calling ? callback<void(exit_status)>{} : std::move(tell);
+        calling_ ? callback<void(exit_status)>{} : std::move(tell_);
     fall_silent();
-    owned = false;
+    owned_ = false;
     destroy_if_done();
 }
 
@@ -108,13 +108,13 @@ void child_node::fall_silent() noexcept {
     if (!std::exchange(listening_, false)) return;
     home.move_out(*this);
     unsubscribe(*this);
-    if (process.descriptor() != invalid_handle) home.carrier().close(process.release_descriptor());
-    process.stop();
+    if (process_.descriptor() != invalid_handle) home.carrier().close(process_.release_descriptor());
+    process_.stop();
 }
 
 /// Not while the driver or the mailbox has it in its queue, or its callback has yet to return.
 void child_node::destroy_if_done() noexcept {
-    if (!owned && !calling && !standing && state == operation_state::idle && !rung()) delete this;
+    if (!owned_ && !calling_ && !standing && state == operation_state::idle && !rung()) delete this;
 }
 
 }  // namespace detail

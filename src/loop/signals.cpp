@@ -14,7 +14,7 @@ namespace detail {
 /// Belongs to its handle, then to the loop until the last of its letters was read.
 struct signals_node final : tenant {
     signals_node(loop_state& on, callback<void(int)>&& call, const std::source_location& from) noexcept
-        : tenant{&leave}, home{on}, where{from}, tell{std::move(call)} {
+        : tenant{&leave}, home{on}, where_{from}, tell_{std::move(call)} {
         home.hold();
         home.move_in(*this);
     }
@@ -45,50 +45,50 @@ struct signals_node final : tenant {
     void fall_silent() noexcept;
     void destroy_if_done() noexcept;
 
-    std::deque<each_number> numbers;  // which stay where they are
-    std::source_location where;
-    callback<void(int)> tell;
-    bool owned = true;     ///< its handle lives
-    bool calling = false;  ///< it is being called: destroy nothing of it
+    std::deque<each_number> numbers_;  // which stay where they are
+    std::source_location where_;
+    callback<void(int)> tell_;
+    bool owned_ = true;     ///< its handle lives
+    bool calling_ = false;  ///< it is being called: destroy nothing of it
 };
 
 void signals_node::subscribe(int number) {
-    for (const each_number& known : numbers)
+    for (const each_number& known : numbers_)
         if (known.number == number) return;
-    detail::subscribe(numbers.emplace_back(*this, number));
+    detail::subscribe(numbers_.emplace_back(*this, number));
 }
 
 void signals_node::heard(int number, loop_state* on) {
-    if (!on || !owned) return destroy_if_done();
+    if (!on || !owned_) return destroy_if_done();
     struct ending {
         ~ending() {
-            node.calling = false;
-            if (!node.owned) node.tell = {};
+            node.calling_ = false;
+            if (!node.owned_) node.tell_ = {};
             node.destroy_if_done();
         }
         signals_node& node;
     } const ending{*this};
-    calling = true;
-    home.call("signal", where, home.now(), [&] { tell(number); });
+    calling_ = true;
+    home.call("signal", where_, home.now(), [&] { tell_(number); });
 }
 
 void signals_node::end() noexcept {
-    const callback<void(int)> dropped = calling ? callback<void(int)>{} : std::move(tell);
+    const callback<void(int)> dropped = calling_ ? callback<void(int)>{} : std::move(tell_);
     fall_silent();
     home.move_out(*this);
-    owned = false;
+    owned_ = false;
     destroy_if_done();
 }
 
 void signals_node::fall_silent() noexcept {
     leaving = true;
-    for (each_number& each : numbers) unsubscribe(each);
+    for (each_number& each : numbers_) unsubscribe(each);
 }
 
 /// Not while the loop has a letter of it, or a callback of it has yet to return.
 void signals_node::destroy_if_done() noexcept {
-    if (owned || calling) return;
-    for (const each_number& each : numbers)
+    if (owned_ || calling_) return;
+    for (const each_number& each : numbers_)
         if (each.rung()) return;
     delete this;
 }

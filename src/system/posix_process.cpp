@@ -28,7 +28,8 @@ using full_handler = void (*)(int, siginfo_t*, void*);
 struct handlers {
     explicit handlers(const struct sigaction& of) noexcept
         : full{of.sa_flags & SA_SIGINFO ? of.sa_sigaction : nullptr},
-          plain{full || of.sa_handler == SIG_DFL || of.sa_handler == SIG_IGN ? nullptr : of.sa_handler} {}
+          plain{full || of.sa_handler == SIG_DFL || of.sa_handler == SIG_IGN ? nullptr
+                                                                             : of.sa_handler} {}
     full_handler full;
     plain_handler plain;
 };
@@ -144,8 +145,8 @@ constinit const int child_signal = SIGCHLD;
 process::process(std::int64_t number) : number_{number} {
     if (number > INT_MAX) errno = ECHILD;
     siginfo_t about{};
-    if (number > INT_MAX || ::waitid(P_PID, static_cast<id_t>(number), &about,
-                                     WEXITED | WNOHANG | WNOWAIT) < 0)
+    if (number > INT_MAX ||
+        ::waitid(P_PID, static_cast<id_t>(number), &about, WEXITED | WNOHANG | WNOWAIT) < 0)
         throw std::system_error(last_error(), "waitid of process " + std::to_string(number));
     // Without one, for whatever reason, there is the signal.
     descriptor_ = owned{open_process(number).value_or(invalid_handle)};

@@ -14,7 +14,8 @@ CASE(a_child_tells_what_it_returned_once) {
     loop loop{backend()};
     started_process process{7};
     std::vector<exit_status> told;
-    const selectors::child worker{loop, process.number(), [&](exit_status how) { told.push_back(how); }};
+    const selectors::child worker{loop, process.number(),
+                                  [&](exit_status how) { told.push_back(how); }};
     EXPECT_TRUE(worker);
     EXPECT_EQ(loop.run_once(5ms), 0U);
     process.let_end();

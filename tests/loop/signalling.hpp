@@ -2,6 +2,7 @@
 #pragma once
 
 #include <csignal>
+#include <cstdint>
 
 #include "loop/loop_case.hpp"
 
@@ -11,8 +12,17 @@ namespace selectors::testing {
 
 inline constexpr int first_signal = SIGINT;
 inline constexpr int second_signal = SIGBREAK;
+/// As the console does it, which a test may not have: Windows starts this routine in a thread of its own.
 inline void send_signal(int number) {
-    EXPECT_TRUE(::GenerateConsoleCtrlEvent(number == SIGINT ? CTRL_C_EVENT : CTRL_BREAK_EVENT, 0));
+    const auto routine = reinterpret_cast<LPTHREAD_START_ROUTINE>(
+        reinterpret_cast<void*>(::GetProcAddress(::GetModuleHandleA("kernelbase.dll"), "CtrlRoutine")));
+    ASSERT_TRUE(routine);
+    const DWORD event = number == SIGINT ? CTRL_C_EVENT : CTRL_BREAK_EVENT;
+    const HANDLE thread =
+        ::CreateThread(nullptr, 0, routine, reinterpret_cast<void*>(std::uintptr_t{event}), 0, nullptr);
+    ASSERT_TRUE(thread);
+    ::WaitForSingleObject(thread, INFINITE);
+    ::CloseHandle(thread);
 }
 
 #else

@@ -13,8 +13,8 @@ namespace {
 CASE(a_signal_is_told_in_the_loops_turn) {
     loop loop{backend()};
     std::vector<int> told;
-    const signals both_of_them{loop, {first_signal, second_signal},
-                               [&](int number) { told.push_back(number); }};
+    const signals both_of_them{
+        loop, {first_signal, second_signal}, [&](int number) { told.push_back(number); }};
     EXPECT_TRUE(both_of_them);
     send_signal(second_signal);
     send_signal(first_signal);
