@@ -40,19 +40,22 @@ const char* why_not_catchable(int number) noexcept {
     return "is none that Windows sends: there are SIGINT, SIGBREAK and SIGTERM";
 }
 
+/// Our handler stays for good, and lets pass what is not caught: taking it away might wait for a call of it
+/// that is under way, and one never returns.
 result<void> catch_signal(int number, signal_handler told) noexcept {
+    static bool installed = false;
+    if (!installed) {
+        ::SetConsoleCtrlHandler(nullptr, FALSE);  // a parent may have had Ctrl-C ignored
+        if (!::SetConsoleCtrlHandler(on_event, TRUE)) return std::unexpected{system_error()};
+        installed = true;
+    }
     tell.store(told);
-    const unsigned before = caught.fetch_or(1U << number);
-    if (before != 0) return {};
-    ::SetConsoleCtrlHandler(nullptr, FALSE);  // a parent may have had Ctrl-C ignored
-    if (::SetConsoleCtrlHandler(on_event, TRUE)) return {};
-    caught.store(before);
-    return std::unexpected{system_error()};
+    caught.fetch_or(1U << number);
+    return {};
 }
 
 void release_signal(int number) noexcept {
-    const unsigned bit = 1U << number;
-    if (caught.fetch_and(~bit) == bit) ::SetConsoleCtrlHandler(on_event, FALSE);
+    caught.fetch_and(~(1U << number));
 }
 
 /// None interrupts a thread.

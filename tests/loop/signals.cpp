@@ -32,13 +32,12 @@ CASE(a_signal_wakes_a_sleeping_loop) {
 }
 
 CASE(a_signal_that_comes_again_before_it_is_told_is_one) {
-    NEEDS(signals);
     loop loop{backend()};
     int told = 0;
     const signals hearing{loop, {first_signal, first_signal}, [&](int) {
                               if (++told == 1) send_signal(first_signal);
                           }};
-    for (int i = 0; i < 1'000; ++i) send_signal(first_signal);
+    for (int i = 0; i < 100; ++i) send_signal(first_signal);
     EXPECT_EQ(loop.run_once(1s), 1U);
     EXPECT_EQ(loop.run_once(1s), 1U) << "what comes while it is told is told again";
     EXPECT_EQ(loop.run_once(1ms), 0U);
