@@ -197,6 +197,21 @@ CASE(a_child_that_somebody_else_waited_for_has_ended_nobody_knows_how) {
     EXPECT_EQ(told, exit_status::unknown());
 }
 
+CASE(a_child_is_told_of_though_no_descriptor_is_left) {
+    loop loop{backend()};
+    started_process process{7};
+    std::optional<exit_status> told;
+    std::optional<selectors::child> worker;
+    {
+        const native_handle next = duplicate_of(0).descriptor();
+        const descriptor_limit none_left{next};
+        worker.emplace(loop, process.number(), [&](exit_status how) { told = how; });
+    }
+    process.let_end();
+    while (!told) loop.run_once(5s);
+    EXPECT_EQ(told, (exit_status{7, 0}));
+}
+
 CASE(a_child_leaves_no_descriptor_behind) {
     loop loop{backend()};
     started_process ended{0};

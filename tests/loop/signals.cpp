@@ -449,7 +449,6 @@ CASE(a_child_that_is_forked_while_handles_come_and_go_can_do_so_too) {
     }};
     for (int i = 0; i < 20; ++i)
         EXPECT_EQ(in_child([&] {
-                      ::alarm(20);
                       signals hearing{loop, {SIGUSR1}, [](int) {}};
                       send_signal(SIGUSR1);
                       const bool told = loop.run_once(5s) == 1;
