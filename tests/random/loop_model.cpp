@@ -103,7 +103,7 @@ void loop_model::close_one(bool unwatched_first) {
         const bool kept = below(4) == 0 && world_.duplicates() < 8;
         while (!kept && world_.duplicates() > 0 && below(3) == 0) world_.drop_duplicate(0);
         for (auto& [id, record] : watches_)
-            if (record.file == file) record.may_live_on = kept;
+            if (record.fd == fd) record.may_live_on |= kept;
         world_.close_end(fd, there->second, kept);
         world_.ends.erase(there);
         taken_at_.erase(file);
@@ -125,7 +125,12 @@ void loop_model::read_one() {
 }
 
 void loop_model::hang_up_one() {
-    with_any_end([&](native_handle fd, watched& end) { world_.close_peer(fd, end); });
+    with_any_end([&](native_handle fd, watched& end) {
+        if (end.hung_up()) return;
+        // Its number may once have been another's, whose watch is still there and holds it open in a ring.
+        (void)socket_view{end.peer}.shutdown(shutdown_side::both);
+        world_.close_peer(fd, end);
+    });
 }
 
 /// The file it was made for; null if that was closed.
@@ -295,11 +300,18 @@ event loop_model::some_interest() {
            (below(8) == 0 ? event::priority : event::none);
 }
 
+/// The kernel will be asked about that number, and may once more say that it is closed.
+void loop_model::asked_anew(native_handle fd) {
+    for (auto& [id, record] : watches_)
+        if (record.fd == fd) record.told_since_close = 0;
+}
+
 /// Before its handle goes.
 void loop_model::forget_watch(std::size_t slot) {
     const identity id = std::exchange(watch_ids_[slot], 0);
     if (!id) return;
     silenced_ += bool(due(watches_.at(id)));
+    asked_anew(watches_.at(id).fd);
     watches_.erase(id);
 }
 
@@ -336,7 +348,7 @@ void loop_model::modify_watch(std::size_t slot) {
     watch& handle = watch_handles_[slot];
     record.interest = some_interest();
     ++record.version;
-    record.told_since_close = 0;
+    asked_anew(record.fd);
     handle.modify(record.interest);
     if (record.loop != loops_ || dying_) return;
     check(!file_of(record) || (handle && handle.interest() == record.interest),

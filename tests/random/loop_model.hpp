@@ -141,6 +141,7 @@ class loop_model {
     template <class Action>
     void with_any_end(Action action);
     event some_interest();
+    void asked_anew(native_handle fd);
     void forget_watch(std::size_t slot);
     void forget_timer(std::size_t slot);
     void arm(identity id, std::size_t how);
