@@ -1,8 +1,6 @@
 // Every allocation fails once: the first, the second, ... until a run needs no more of them. Whatever
 // was being done must be undone, and the bag must work afterwards.
-#include <cstdlib>
 #include <memory>
-#include <new>
 #include <string>
 #include <vector>
 
@@ -10,43 +8,13 @@
 
 #include <selectors/selectors.hpp>
 
-namespace {
-
-long allocations_until_failure = -1;  // negative: none fails
-
-void* allocate(std::size_t size, std::size_t alignment) {
-    if (allocations_until_failure >= 0 && allocations_until_failure-- == 0) throw std::bad_alloc{};
-    // Nothing here wants more than malloc gives, and not every C library has aligned_alloc.
-    void* got = alignment <= alignof(std::max_align_t) ? std::malloc(size) : nullptr;
-    if (!got) throw std::bad_alloc{};
-    return got;
-}
-
-}  // namespace
-
-void* operator new(std::size_t size) {
-    return allocate(size, 1);
-}
-void* operator new(std::size_t size, std::align_val_t alignment) {
-    return allocate(size, static_cast<std::size_t>(alignment));
-}
-void operator delete(void* pointer) noexcept {
-    std::free(pointer);
-}
-void operator delete(void* pointer, std::size_t) noexcept {
-    std::free(pointer);
-}
-void operator delete(void* pointer, std::align_val_t) noexcept {
-    std::free(pointer);
-}
-void operator delete(void* pointer, std::size_t, std::align_val_t) noexcept {
-    std::free(pointer);
-}
+#include "failing_allocations.hpp"
 
 namespace selectors {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::allocations_until_failure;
 
 class every_allocation : public ::testing::TestWithParam<const char*> {};
 
