@@ -1,6 +1,7 @@
 // How many bytes a key costs in the bag, beside the data that the user attaches: what the C library's
 // heap holds after N keys were put in, less what it held before. Tables grow by doubling, so a bag
 // that has just grown has more room than it needs: that worst moment on the way is printed as well.
+// And how many bytes a connection costs in the loop: one watch, one timer that is armed, the loop's books.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -12,7 +13,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <selectors/selectors.hpp>
+#include <selectors/async.hpp>
 
 #include "harness.hpp"
 
@@ -21,6 +22,7 @@ namespace sel = selectors;
 namespace {
 
 constexpr double budget = 64;
+constexpr double loop_budget = 512;
 
 /// What a server keeps beside a connection, for example.
 struct connection {
@@ -92,9 +94,48 @@ bool report(const char* backend, const char* data, std::size_t keys) {
     return kept;
 }
 
+/// What a server keeps of a connection for the loop. The callbacks capture as much as fits into them.
+struct handles {
+    sel::watch reading;
+    sel::timer idle;
+};
+
+/// True if the budget is kept.
+bool report_loop(const char* backend, std::size_t connections) {
+    const double before = heap();
+    sel::loop loop{backend};
+    const double begun = heap();
+    const copies descriptors{connections};
+    std::vector<handles> made;
+    made.reserve(connections);
+    const double reserved = heap();
+    for (std::size_t i = 0; i < connections; ++i) {
+        struct {
+            void* owner[4];
+        } const captured{};
+        const auto nothing = [captured](auto...) { (void)captured; };
+        made.push_back({loop.watch(descriptors[i], sel::event::read, nothing),
+                        loop.after(std::chrono::hours{1}, nothing)});
+    }
+    (void)loop.run_once(std::chrono::seconds{0});
+    const double per_heap = (heap() - reserved) / static_cast<double>(connections);
+    const double whole = per_heap + sizeof(handles);
+    const bool kept = whole <= loop_budget;
+    bench::print_row(std::string{"bytes of a loop with nothing on it, "} + backend,
+                     bench::text("%.0f", begun - before), "");
+    bench::print_row("bytes a connection of the loop, " + std::to_string(connections) + ", " + backend,
+                     bench::text("%.1f", whole),
+                     bench::text("%.1f of them", per_heap) +
+                         bench::text(" heap, %.0f handles", sizeof(handles)),
+                     bench::text("<= %.0f", loop_budget) + (kept ? " ok" : " OVER"));
+    return kept;
+}
+
 int measured(int count, char** values) {
-    bench::options given{count, values,
-                         "memory: bytes a key in the bag. Ends with 1 if they are over the budget."};
+    bench::options given{
+        count, values,
+        "memory: bytes a key in the bag, and a connection of the loop. Ends with 1 if\n"
+        "they are over the budget."};
     const long keys = given.number("--keys", 15000, "descriptors in the bag, more than 1,000");
     const std::string only = given.text("--backend", "", "only that mechanism");
     given.finish();
@@ -106,6 +147,7 @@ int measured(int count, char** values) {
         if (!each.available || (!only.empty() && only != each.name)) continue;
         kept &= report<sel::none>(each.name, "no data", static_cast<std::size_t>(keys));
         kept &= report<connection>(each.name, "48 bytes", static_cast<std::size_t>(keys));
+        kept &= report_loop(each.name, static_cast<std::size_t>(keys));
     }
     return kept ? 0 : 1;
 }
