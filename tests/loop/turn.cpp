@@ -130,6 +130,52 @@ CASE(what_is_thrown_away_with_a_loop_may_ask_it_for_anything) {
     made.reset();
 }
 
+/// Whatever has always something to do: a watch that is never read, a post that posts, a deferred that defers,
+/// a timer that is always due. Beside them hundreds who want to be told once.
+CASE(nobody_who_always_has_something_to_do_keeps_the_others_waiting) {
+    constexpr std::size_t others = 400;
+    loop loop{backend()};
+    auto [a, b] = make_pair();
+    put(b);
+    const watch flooded = loop.watch(a, event::read, [](event) {});
+    struct again {
+        selectors::loop* on;
+        bool posts;
+        void operator()() {
+            if (posts)
+                on->post(again{*this});
+            else
+                on->defer(again{*this});
+        }
+    };
+    loop.post(again{&loop, true});
+    loop.defer(again{&loop, false});
+    timer due;
+    due = timer{loop, [&] { due.at(clock::time_point{}); }};
+    due.at(clock::time_point{});
+    std::vector<two_ends> pairs;
+    std::vector<watch> watches;
+    std::vector<timer> timers;
+    std::size_t told = 0, fired = 0, ran = 0;
+    for (std::size_t i = 0; i < others; ++i) {
+        pairs.push_back(make_pair());
+        put(pairs.back().b);
+        const socket_view mine = pairs.back().a;
+        watches.push_back(loop.watch(mine, event::read, [&told, mine](event) {
+            take(mine);
+            ++told;
+        }));
+        timers.push_back(loop.after(0s, [&] { ++fired; }));
+        loop.post([&] { ++ran; });
+        loop.defer([&] { ++ran; });
+    }
+    // Each turn has time for some hundreds of each.
+    for (int turns = 0; turns < 4; ++turns) loop.run_once(1s);
+    EXPECT_EQ(told, others);
+    EXPECT_EQ(fired, others);
+    EXPECT_EQ(ran, 2 * others);
+}
+
 CASE(an_observer_may_go_with_its_loop) {
     struct counting : loop_observer {
         void callback_begins(const callback_info&) override { ++begun; }
