@@ -31,6 +31,7 @@ if not {"SELECTORS_EXAMPLES", "SELECTORS_PROGRAM"} <= os.environ.keys():
 EXAMPLES = os.environ["SELECTORS_EXAMPLES"]
 PROGRAM = os.environ["SELECTORS_PROGRAM"]
 BATCHES = os.environ.get("SELECTORS_BATCHES", "")
+OPERATIONS_ECHO = os.environ.get("SELECTORS_OPERATIONS_ECHO", "")
 WITHOUT_URING = os.environ.get("SELECTORS_WITHOUT_URING", "")
 SANITIZED = os.environ.get("SELECTORS_SANITIZE", "")
 

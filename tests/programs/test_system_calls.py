@@ -8,7 +8,7 @@ import tempfile
 import time
 import unittest
 
-from programs import BACKENDS, BATCHES, PROGRAM, SANITIZED, Client, Program, Strace, example
+from programs import BACKENDS, BATCHES, OPERATIONS_ECHO, PROGRAM, SANITIZED, Client, Program, Strace, example
 
 MESSAGES = 500
 
@@ -56,6 +56,9 @@ class SteadyState(unittest.TestCase):
 
     def test_the_example(self):
         self.echo_costs_one_recv_and_one_send(example("echo_server"), "127.0.0.1:0")
+
+    def test_the_operations_of_a_driver(self):
+        self.echo_costs_one_recv_and_one_send(OPERATIONS_ECHO)
 
     def test_the_program(self):
         self.echo_costs_one_recv_and_one_send(
