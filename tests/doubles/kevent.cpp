@@ -196,14 +196,18 @@ class queue {
         const int status = ::fcntl(ident, F_GETFL);
         if (status < 0 || status & O_PATH) return EBADF;
         auto found = knotes_.find({ident, change.filter});
+        bool added = false;
         if (change.flags & EV_ADD) {
             if (found == knotes_.end()) {
                 knote fresh;
                 fresh.what = kind_of(ident);
-                if (const int refused = attach(ident, change.filter, fresh.what); refused != 0)
-                    return refused;
                 fresh.flags = change.flags & (EV_ONESHOT | EV_CLEAR | EV_DISPATCH);
                 found = knotes_.emplace(name{ident, change.filter}, fresh).first;
+                if (const int refused = attach(ident, change.filter, fresh.what); refused != 0) {
+                    knotes_.erase(found);
+                    return refused;
+                }
+                added = true;
             }
             found->second.asked = change.fflags;
             found->second.udata = change.udata;
@@ -215,7 +219,12 @@ class queue {
         }
         if (change.flags & EV_DISABLE) found->second.disabled = true;
         if (change.flags & EV_ENABLE) found->second.disabled = false;
-        activate(found);  // the filter looks when a scan comes by
+        try {
+            activate(found);  // the filter looks when a scan comes by
+        } catch (...) {
+            if (added) detach(found);  // or it would be there, and nobody know of it
+            throw;
+        }
         return 0;
     }
 
@@ -288,8 +297,9 @@ class queue {
     }
 
     void activate(note_iterator which) {
-        if (std::exchange(which->second.queued, true)) return;
+        if (which->second.queued) return;
         active_.push_back(which->first);
+        which->second.queued = true;
     }
 
     void take_news(int index) {
