@@ -22,6 +22,7 @@ function(selectors_sources target)
   target_sources(${target} PRIVATE
     ${src}/backend/registry.cpp
     ${src}/loop/child.cpp
+    ${src}/loop/door.cpp
     ${src}/loop/drain.cpp
     ${src}/loop/listener.cpp
     ${src}/loop/loop.cpp

@@ -47,7 +47,7 @@ struct listener_options {
     std::chrono::milliseconds first_pause{100};
     std::chrono::milliseconds longest_pause{500};
     std::chrono::milliseconds patience{30'000};  ///< nobody could be accepted for so long: shed
-    bool siblings = false;                     ///< others listen at the same shared port; see `finish`
+    bool siblings = false;  ///< others listen at the same shared port; see `finish`
 };
 
 class SELECTORS_API listener {

@@ -17,7 +17,8 @@ class listener_node;
 
 class door final : public accept_operation {
   public:
-    door(listener_node& of, socket&& listening, const address& here) noexcept;
+    /// Owns the socket.
+    door(listener_node& of, native_handle listening, const address& here) noexcept;
     door(const door&) = delete;
     door& operator=(const door&) = delete;
 
@@ -72,7 +73,7 @@ class listener_node final : close_waiter {
         if (--holders_ == 0) delete this;
     }
 
-    void add(socket&& listening);
+    void add(socket listening);
     void pause(bool on) noexcept;
     bool paused() const noexcept { return paused_; }
     void finish() noexcept;
