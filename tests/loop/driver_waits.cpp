@@ -198,6 +198,7 @@ CASE(what_nobody_waits_for_any_more_costs_one_wake_up) {
     driven driver{make_counted_backend()};
     auto [a, b] = make_pair();
     receiving reader{a};
+    reader.of_stream = true;
     EXPECT_FALSE(driver.submit(reader));
     put(b);
     EXPECT_TRUE(driver.told(reader));
@@ -206,7 +207,7 @@ CASE(what_nobody_waits_for_any_more_costs_one_wake_up) {
     int wake_ups = 0;
     for (; clock::now() - start < 30ms; ++wake_ups) EXPECT_EQ(driver.turn(30ms), 0);
     EXPECT_LE(wake_ups, 2);
-    EXPECT_TRUE(driver.submit(reader));
+    EXPECT_TRUE(driver.submit(reader)) << "the wake-up said that there is something";
     EXPECT_EQ(reader.text(), "for nobody");
     EXPECT_FALSE(driver.submit(reader)) << "and it is watched again when somebody waits";
     put(b, "for us");

@@ -232,8 +232,9 @@ void loop_model::fired(identity id) {
     const timer& handle = timer_handles_[record.slot];
     check(handle.armed() == (period > 0ns), "a timer that fired is armed, or one that beats is not");
     if (period > 0ns) {
-        check(handle.due() > loop_->now() && (handle.due() - deadline) % period == 0ns,
-              "a beat is out of step");
+        check((handle.due() - deadline) % period == 0ns, "a beat is out of step");
+        check(handle.due() > loop_->now() && handle.due() - period <= loop_->now(),
+              "a beat is not the next that is due");
         is_armed(id, record);
         record.period = period;
     }
