@@ -2,7 +2,7 @@
 //
 //     sel::pool pool;                                          // as many loops as processors
 //     pool.run([&](sel::loop& loop) {                          // on each thread; returns when all have
-//         sel::listener door{loop, sel::listen(here, sel::sharing::port), serve};
+//         sel::listener door{loop, sel::listen(here, sel::shared_port), serve};
 //         loop.run();
 //     });
 //
