@@ -61,17 +61,20 @@ class SELECTORS_API timer : detail::timer_node {
     /// Does not fire; may be armed again. Of one that is not armed nothing is asked.
     void cancel() noexcept;
 
-    bool armed() const noexcept { return next != nullptr; }
+    bool armed() const noexcept { return has(timer_node::armed); }
     /// When it fires; time_point::max() if it is not armed.
     clock::time_point due() const noexcept { return armed() ? deadline : clock::time_point::max(); }
 
   private:
     friend class detail::loop_state;
+    [[noreturn, gnu::cold]] static void throw_unarmable();
     void arm_after(std::chrono::nanoseconds delay);
     void arm_every(std::chrono::nanoseconds period);
+    detail::loop_state* state() const noexcept {
+        return reinterpret_cast<detail::loop_state*>(owner & ~flags);
+    }
 
-    std::chrono::nanoseconds period_{};
-    detail::loop_state* state_ = nullptr;
+    std::chrono::nanoseconds period_{};  ///< of one that beats
     std::source_location where_;
     callback<void()> fire_;
 };

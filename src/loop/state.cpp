@@ -39,7 +39,7 @@ void loop_state::close() noexcept {
         letter& thrown_away = queue.pop();
         thrown_away.read(thrown_away, nullptr);
     }
-    while (timer_node* each = timers_.any()) timers_.cancel(*each);
+    while (timer_node* each = timers_.any()) timers_.remove(*each);
 }
 
 // --- going round -----------------------------------------------------------------------------------
@@ -193,12 +193,12 @@ void loop_state::tell_of_closes() noexcept {
 // --- timers ----------------------------------------------------------------------------------------
 
 void loop_state::replace(timer& from, timer& to) noexcept {
-    if (from.armed()) timers_.replace(from, to);
+    if (from.has(timer_node::filed)) timers_.replace(from, to);
     if (firing_ == &from) firing_ = &to;
 }
 
 void loop_state::forget(timer& gone) noexcept {
-    if (gone.armed()) timers_.cancel(gone);
+    timers_.remove(gone);
     if (firing_ == &gone) firing_ = nullptr;
 }
 
@@ -226,9 +226,10 @@ void loop_state::fire(timer& due) {
     ++stats.timers;
     const time_point deadline = due.deadline;
     const std::source_location where = due.where_;
-    if (due.period_ > nanoseconds::zero()) {
+    if (due.has(timer_node::beats)) {
         const auto missed = (now_ - deadline) / due.period_;
         timers_.arm(due, after(deadline, due.period_ * (missed + 1)));
+        due.owner |= timer_node::beats;
     }
     call("timer", where, deadline, borrowed.fire);
 }

@@ -86,9 +86,8 @@ class loop_state {
     /// Whatever a callback arms is due in a later turn: else one that arms itself for now would never let
     /// the others come.
     void arm(timer& which, time_point deadline) noexcept {
-        timers_.rearm(which, std::max(deadline, now_ + nanoseconds{1}));
+        timers_.arm(which, std::max(deadline, now_ + nanoseconds{1}));
     }
-    void disarm(timer& which) noexcept { timers_.cancel(which); }
     /// Keeps a timer's place while it moves in memory.
     void replace(timer& from, timer& to) noexcept;
     void forget(timer& gone) noexcept;
