@@ -96,7 +96,7 @@ constexpr std::size_t operations = 6;
 struct {
     const char* name;
     double budget;  // times cheaper than the best of the others; 0: none
-} const operation[operations] = {{"arm", 3},    {"re-arm", 2},      {"push out", 2},
+} const operation[operations] = {{"arm", 3},    {"re-arm", 2},        {"push out", 2},
                                  {"cancel", 3}, {"arm cancelled", 0}, {"fire", 2}};
 
 /// The nanoseconds a timer of every round.
@@ -188,10 +188,10 @@ void measure(std::size_t timers, long rounds) {
     contestants.push_back(std::make_unique<ours>(timers));
     contestants.push_back(std::make_unique<bare_wheel>(timers));
     const std::size_t others = contestants.size();
-    if (!std::getenv("QUICK")) contestants.push_back(bench::make_libuv(timers));
-    if (!std::getenv("QUICK")) contestants.push_back(bench::make_libevent(timers));
+    contestants.push_back(bench::make_libuv(timers));
+    contestants.push_back(bench::make_libevent(timers));
     contestants.push_back(bench::make_libev(timers));
-    if (!std::getenv("QUICK")) contestants.push_back(bench::make_asio(timers));
+    contestants.push_back(bench::make_asio(timers));
 
     const plan all{timers};
     constexpr double share = 3;  // CPU seconds: a run shall not take for ever because of the slowest
@@ -213,15 +213,15 @@ void measure(std::size_t timers, long rounds) {
         std::string text;
         for (const auto& samples : found[i].of)
             text += (text.empty() ? "" : " / ") + bench::text("%.0f", bench::median(samples));
-        bench::print_row(
-            size + " timers, ns: " + contestants[i]->name(), text, "");
+        bench::print_row(size + " timers, ns: " + contestants[i]->name(), text, "");
     }
     for (std::size_t which = 0; which < operations; ++which)
         print_verdict(size, which, found[0], contestants, found, others);
 }
 
 int measured(int count, char** values) {
-    bench::options given{count, values, "timers: arm, arm anew, push out, cancel and fire, beside the peers."};
+    bench::options given{count, values,
+                         "timers: arm, arm anew, push out, cancel and fire, beside the peers."};
     const long timers = given.number("--timers", 100'000, "how many");
     const long rounds = given.number("--rounds", 7, "rounds of each contestant");
     given.finish();

@@ -12,8 +12,6 @@ constexpr int turn_budget = 256;
 
 }  // namespace
 
-constinit thread_local loop_state* loop_state::last_run = nullptr;
-
 loop_state::loop_state(std::unique_ptr<driver> carrier)
     : carrier_{std::move(carrier)}, timers_{carrier_->now()}, now_{carrier_->now()} {}
 
@@ -52,7 +50,6 @@ struct loop_state::turn_guard {
                                    "and post or defer what is to come after it");
         of.hold();
         of.turning_ = true;
-        last_run = &of;
     }
     turn_guard(const turn_guard&) = delete;
     turn_guard& operator=(const turn_guard&) = delete;

@@ -41,10 +41,6 @@ class loop_state {
     /// Held once.
     explicit loop_state(std::unique_ptr<driver> carrier);
 
-    /// The loop that ran last in this thread. A guess: it may be gone. Reached without a call, even from a
-    /// shared library.
-    [[gnu::tls_model("initial-exec")]] static constinit thread_local loop_state* last_run;
-
     void hold() noexcept { ++holders_; }
     void let_go() noexcept {
         if (--holders_ == 0) delete this;

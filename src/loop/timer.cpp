@@ -61,13 +61,14 @@ void timer::arm_every(std::chrono::nanoseconds period) {
     if (period == std::chrono::nanoseconds::zero())
         throw std::invalid_argument("a timer's period must be longer than nothing");
     arm_after(period);
-    if (period < std::chrono::nanoseconds::zero()) return;  // beats that are for ever apart: one that never comes
+    if (period < std::chrono::nanoseconds::zero())
+        return;  // beats that are for ever apart: one that never comes
     period_ = period;
     owner |= beats;
 }
 
 void timer::cancel() noexcept {
-    owner &= ~(timer_node::armed | beats);
+    detail::wheel::cancel(*this);
 }
 
 }  // namespace selectors

@@ -6,8 +6,7 @@
 //     sleep_until(timers.next());
 //
 // Exact to the clock's unit: nothing comes early, and nothing is rounded. Equal deadlines come in the order
-// in which they were armed; only one that was armed anew or cancelled before it was due may come anywhere
-// among its equals. Nothing allocates. The nodes are the caller's, and stay where they are while filed (or
+// in which they were armed; only one that was pushed out, see there, may come anywhere among its equals. Nothing allocates. The nodes are the caller's, and stay where they are while filed (or
 // see replace).
 //
 // How it works. A time is a number of ten digits of seven bits, each digit a level. The wheel's own time,
@@ -23,10 +22,9 @@
 // so each node moves at most nine times in its life, and most of them twice or never.
 //
 // What most timers are for does not come to pass, and to take one out of its slot touches three nodes, each
-// a cache miss. So a cancel only marks the node, and a deadline that belongs in the same slot as the one
-// before, or in a later one, is only noted: the node is stale. It is seen to when the wheel comes to its
-// slot, which is no later than any time it may be due: then the cancelled is dropped, and the other filed
-// where it belongs by now. A node is thus never filed later than it belongs, and no sooner than the cursor.
+// a cache miss. So a cancel only marks the node, and a deadline that is later than the one before is only
+// noted: the node is stale, and its slot earlier than where it belongs. It is seen to when the wheel comes to
+// that slot: then the cancelled is dropped, and the other filed where it belongs by now.
 #pragma once
 
 #include <algorithm>
@@ -54,9 +52,13 @@ class wheel {
 
     /// Takes in a node, or gives it another deadline. REQUIRES: not before the time of the last `due`.
     void arm(timer_node& node, time_point deadline) noexcept {
-        if (!node.has(timer_node::filed)) return file(node, deadline);
-        arm_sooner(node, deadline);
+        if (push_out(node, deadline)) return;
+        remove(node);
+        file(node, deadline);
     }
+
+    /// The same for a node that is filed, maybe cancelled, and shall be due no sooner than before: true. Else
+    /// it does nothing: false.
     static bool push_out(timer_node& node, time_point deadline) noexcept {
         if (!node.has(timer_node::filed) || deadline < node.deadline) return false;
         node.deadline = deadline;
@@ -64,8 +66,10 @@ class wheel {
         return true;
     }
 
-    /// It will not come; but it stays filed for a while.
-    static void cancel(timer_node& node) noexcept { node.owner &= ~timer_node::armed; }
+    /// It will not be due. It stays filed, and has to stay where it is, until it is due or removed.
+    static void cancel(timer_node& node) noexcept {
+        node.owner &= ~(timer_node::armed | timer_node::beats);
+    }
 
     /// Forgets the node, armed or not.
     void remove(timer_node& node) noexcept {
@@ -112,7 +116,7 @@ class wheel {
 
     /// Nothing is due before. It is the earliest deadline, unless one that was cancelled or armed anew had an
     /// earlier one; but after a `due(now)` that was null it is later than `now` in any case. time_point::max()
-    /// if nothing is filed. Stale nodes that would wake a loop for nothing it sees to, a few at a time.
+    /// if nothing is filed. Stale nodes would wake a loop for nothing, so it sees to the first few.
     time_point next() noexcept {
         for (int left = 64; left > 0 && !empty(); --left) {
             const unsigned slot = first_slot();
@@ -174,19 +178,6 @@ class wheel {
         node.next = node.previous = &heads_[slot];
         occupied_[slot / 64] |= std::uint64_t{1} << slot % 64;
         occupied_words_ |= std::uint64_t{1} << slot / 64;
-    }
-
-    /// Where it is filed is not later than where its deadline of before belongs: so nobody comes too late
-    /// who belongs there, too. If it is filed yet before that, its slot is seen to sooner.
-    [[gnu::noinline]] void arm_sooner(timer_node& node, time_point deadline) noexcept {
-        const unsigned slot = slot_of(deadline);
-        if (slot_of(node.deadline) > slot) {
-            unlink(node);
-            return file(node, deadline);
-        }
-        heads_[slot].deadline = std::min(heads_[slot].deadline, deadline);
-        node.deadline = deadline;
-        node.owner = (node.owner & ~timer_node::flags) | in_use;
     }
 
     void unlink(timer_node& node) noexcept {

@@ -46,6 +46,76 @@ CASE(a_timer_that_arms_itself_for_now_lets_the_others_come) {
     EXPECT_TRUE(told);
 }
 
+CASE(timers_for_times_that_have_passed_fire_in_the_order_they_were_armed) {
+    loop loop{backend()};
+    std::vector<int> order;
+    const timer first = loop.at(loop.now() - 1s, [&] { order.push_back(1); });
+    const timer second = loop.at(clock::time_point::min(), [&] { order.push_back(2); });
+    const timer third = loop.at(loop.now(), [&] { order.push_back(3); });
+    while (order.size() < 3) loop.run_once();
+    EXPECT_EQ(order, (std::vector{1, 2, 3}));
+}
+
+CASE(a_timer_that_is_pushed_out_fires_at_its_new_time_only) {
+    loop loop{backend()};
+    const auto start = clock::now();
+    int fired = 0;
+    timer idle = loop.after(1ms, [&] { ++fired; });
+    idle.at(start + 4ms);
+    EXPECT_EQ(idle.due(), start + 4ms);
+    while (idle.armed()) loop.run_once();
+    EXPECT_GE(clock::now(), start + 4ms);
+    EXPECT_EQ(fired, 1);
+}
+
+CASE(a_timer_that_was_cancelled_does_not_end_a_wait) {
+    loop loop{backend()};
+    const auto start = clock::now();
+    timer cancelled = loop.after(1ms, [] { FAIL(); });
+    cancelled.cancel();
+    EXPECT_FALSE(cancelled.armed());
+    EXPECT_EQ(cancelled.due(), clock::time_point::max());
+    EXPECT_EQ(loop.run_once(10ms), 0U);
+    EXPECT_GE(clock::now() - start, 10ms);
+}
+
+CASE(a_cancelled_timer_may_be_armed_anew_move_and_outlive_its_loop) {
+    std::optional<loop> made;
+    made.emplace(backend());
+    int fired = 0;
+    timer sooner = made->after(1h, [&] { ++fired; });
+    timer later = made->after(0s, [&] { ++fired; });
+    timer kept = made->after(1h, [] {});
+    for (timer* each : {&sooner, &later, &kept}) each->cancel();
+    {
+        const timer destroyed = std::move(kept);
+    }
+    timer moved = std::move(sooner);
+    moved.after(1ms);
+    later.after(2ms);
+    while (later.armed()) made->run_once();
+    EXPECT_EQ(fired, 2);
+    moved.after(1h);
+    moved.cancel();
+    made.reset();
+    moved.after(0s);
+    EXPECT_FALSE(moved.armed());
+}
+
+CASE(a_beat_that_was_cancelled_and_armed_once_fires_once) {
+    loop loop{backend()};
+    int fired = 0;
+    timer beat = loop.every(1ms, [&] { ++fired; });
+    beat.cancel();
+    beat.after(1ms);
+    while (beat.armed()) loop.run_once();
+    EXPECT_EQ(fired, 1);
+    beat.every(1ms);
+    beat.after(2ms);  // pushed out
+    while (beat.armed()) loop.run_once();
+    EXPECT_EQ(fired, 2);
+}
+
 /// As a connection does that only its timer keeps alive.
 CASE(a_timer_may_be_all_that_keeps_its_owner) {
     loop loop{backend()};

@@ -1,6 +1,6 @@
 // selectors/detail/timer_node.hpp - what a timer has in it for the loop's wheel.
 //
-// Not for use. The wheel links the nodes of armed timers and owns none of them: arming allocates nothing.
+// Not for use. The wheel links the nodes of timers and owns none of them: arming allocates nothing.
 #pragma once
 
 #include <chrono>
@@ -14,7 +14,8 @@ struct timer_node {
     /// The flags.
     static constexpr std::uintptr_t armed = 1;
     static constexpr std::uintptr_t filed = 2;  ///< the wheel links it; also one that was cancelled
-    static constexpr std::uintptr_t beats = 4;  ///< for the loop: to be armed anew when it fires
+    static constexpr std::uintptr_t beats =
+        4;  ///< the loop's: armed anew when it fires. Arming clears it
     static constexpr std::uintptr_t flags = 7;
 
     bool has(std::uintptr_t flag) const noexcept { return (owner & flag) != 0; }
