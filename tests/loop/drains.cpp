@@ -5,6 +5,7 @@
 #include <future>
 #include <list>
 #include <memory>
+#include <semaphore>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -39,6 +40,7 @@ class server {
                 loop_->stop();
             });
         });
+        posted_.release();
         thread_.join();
         return result_;
     }
@@ -73,12 +75,14 @@ class server {
         door_ = &door;
         listens.set_value();
         loop.run();
+        posted_.acquire();  // a loop must live until whoever posts to it is done with that
     }
 
     loop* loop_ = nullptr;
     drain* drain_ = nullptr;
     listener* door_ = nullptr;
     drain_result result_;
+    std::binary_semaphore posted_{0};
     std::jthread thread_;
 };
 
