@@ -8,6 +8,8 @@
 namespace selectors::testing {
 namespace {
 
+static_assert(sizeof(void*) != 8 || sizeof(drain::ticket) == 96, "as drain.hpp says");
+
 /// Turns until it holds, or for ten seconds.
 template <class Condition>
 bool turns_until(loop& loop, Condition holds) {
