@@ -8,7 +8,7 @@ namespace selectors::detail {
 namespace {
 
 /// Of each kind of callback as many as this in one turn: what one flooder can add to the others' waiting.
-constexpr int turn_budget = 256;
+constexpr int turn_budget = 128;
 
 }  // namespace
 
