@@ -32,6 +32,11 @@ class letter_queue {
         (first_ ? last_->next : first_) = &newest;
         last_ = &newest;
     }
+    /// Those from `oldest` to `newest`, which are linked already.
+    void append(letter& oldest, letter& newest) noexcept {
+        (first_ ? last_->next : first_) = &oldest;
+        last_ = &newest;
+    }
     /// The oldest; there must be one.
     letter& pop() noexcept {
         letter& oldest = *first_;
@@ -66,14 +71,14 @@ class mailbox {
     /// Awake from here on. Appends what came, in the order it came.
     void empty_into(letter_queue& queue) noexcept {
         if (!newest_.load(std::memory_order_relaxed)) return;
-        letter* last = newest_.exchange(nullptr, std::memory_order_acquire);
-        if (last == &asleep_) return;
-        letter* first = nullptr;
-        while (last) {
-            letter* earlier = std::exchange(last->next, first);
-            first = std::exchange(last, earlier);
+        letter* const newest = newest_.exchange(nullptr, std::memory_order_acquire);
+        if (newest == &asleep_) return;
+        letter* oldest = nullptr;
+        for (letter* each = newest; each;) {
+            letter* const earlier = std::exchange(each->next, oldest);
+            oldest = std::exchange(each, earlier);
         }
-        while (first) queue.push(*std::exchange(first, first->next));
+        queue.append(*oldest, *newest);
     }
 
   private:
