@@ -53,7 +53,10 @@ class letter_queue {
 
 class mailbox {
   public:
-    /// Any thread, any signal handler. True if the loop sleeps and this caller must wake it.
+    /// Any thread, any signal handler. True if the loop sleeps and this caller must wake it. Of what was
+    /// newest before only the address is used, so it does no harm if that one has been read meanwhile and
+    /// the address has come back. What was written before an earlier push is seen as well: the exchanges
+    /// of the later ones continue its release sequence ([intro.races]).
     bool push(letter& newest) noexcept {
         letter* before = newest_.load(std::memory_order_relaxed);
         do newest.next = before == &asleep_ ? nullptr : before;
@@ -62,13 +65,18 @@ class mailbox {
         return before == &asleep_;
     }
 
-    /// The loop's thread, as everything below. Whether it may sleep: not if there is something.
+    /// The loop's thread, as everything below. Whether it may sleep: not if there is something. Relaxed is
+    /// enough, on weakly ordered machines too: an exchange that succeeds has read the latest value whatever
+    /// its order ([atomics.order]), so a push came either before, and the mark is not set, or after it, and
+    /// is told to wake. Nothing else is handed over here.
     bool fall_asleep() noexcept {
         letter* nothing = nullptr;
         return newest_.compare_exchange_strong(nothing, &asleep_, std::memory_order_relaxed);
     }
 
-    /// Awake from here on. Appends what came, in the order it came.
+    /// Awake from here on. Appends what came, in the order it came. The first look may be outdated and
+    /// miss what has just come, but neither the mark, which this thread set itself, nor what kept it from
+    /// setting that: who does not see a letter here is kept awake by it in `fall_asleep`, and sees it next.
     void empty_into(letter_queue& queue) noexcept {
         if (!newest_.load(std::memory_order_relaxed)) return;
         letter* const newest = newest_.exchange(nullptr, std::memory_order_acquire);
