@@ -10,7 +10,7 @@ namespace detail {
 namespace {
 
 /// As many callbacks in one turn.
-constexpr int turn_budget = 256;
+constexpr int turn_budget = 128;
 
 /// Tickets in the order they entered: a ring through an anchor, so that leaving needs no list.
 class ticket_list {

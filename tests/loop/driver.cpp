@@ -175,7 +175,8 @@ CASE(a_send_to_nobody_fails_and_kills_nobody) {
     EXPECT_TRUE(op.error == errc::reset || op.error == errc::broken_pipe) << op.error.message();
     sending again{a, "x"};
     EXPECT_TRUE(driver.submit(again));
-    EXPECT_TRUE(again.error == errc::reset || again.error == errc::broken_pipe) << again.error.message();
+    EXPECT_TRUE(again.error == errc::reset || again.error == errc::broken_pipe)
+        << again.error.message();
 }
 
 // --- accepting and connecting ------------------------------------------------------------------------
