@@ -17,6 +17,7 @@
 // Source: G. Varghese and T. Lauck, Hashed and Hierarchical Timing Wheels, 1987.
 #pragma once
 
+#include <bit>
 #include <chrono>
 #include <source_location>
 #include <utility>
@@ -73,7 +74,7 @@ class SELECTORS_API timer : detail::timer_node {
     void arm_after(std::chrono::nanoseconds delay);
     void arm_every(std::chrono::nanoseconds period);
     detail::loop_state* state() const noexcept {
-        return reinterpret_cast<detail::loop_state*>(owner & ~flags);
+        return std::bit_cast<detail::loop_state*>(owner & ~flags);
     }
 
     std::chrono::nanoseconds period_{};  ///< of one that beats

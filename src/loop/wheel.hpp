@@ -52,8 +52,7 @@ class wheel {
 
     /// Takes in a node, or gives it another deadline. REQUIRES: not before the time of the last `due`.
     void arm(timer_node& node, time_point deadline) noexcept {
-        if (push_out(node, deadline)) return;
-        remove(node);
+        if (node.has(timer_node::filed)) return arm_anew(node, deadline);
         file(node, deadline);
     }
 
@@ -178,6 +177,12 @@ class wheel {
         node.next = node.previous = &heads_[slot];
         occupied_[slot / 64] |= std::uint64_t{1} << slot % 64;
         occupied_words_ |= std::uint64_t{1} << slot / 64;
+    }
+
+    [[gnu::noinline]] void arm_anew(timer_node& node, time_point deadline) noexcept {
+        if (push_out(node, deadline)) return;
+        unlink(node);
+        file(node, deadline);
     }
 
     void unlink(timer_node& node) noexcept {
