@@ -82,10 +82,11 @@ class mailbox {
         letter* const newest = newest_.exchange(nullptr, std::memory_order_acquire);
         if (newest == &asleep_) return;
         letter* oldest = nullptr;
-        for (letter* each = newest; each;) {
+        letter* each = newest;
+        do {
             letter* const earlier = std::exchange(each->next, oldest);
             oldest = std::exchange(each, earlier);
-        }
+        } while (each);
         queue.append(*oldest, *newest);
     }
 
