@@ -12,6 +12,8 @@ constexpr int turn_budget = 128;
 
 }  // namespace
 
+constinit thread_local loop_state* loop_state::last_run = nullptr;
+
 loop_state::loop_state(std::unique_ptr<driver> carrier)
     : carrier_{std::move(carrier)}, timers_{carrier_->now()}, now_{carrier_->now()} {}
 
@@ -37,7 +39,7 @@ void loop_state::close() noexcept {
         letter& thrown_away = queue.pop();
         thrown_away.read(thrown_away, nullptr);
     }
-    while (timer_node* each = timers_.any()) timers_.remove(*each);
+    while (timer_node* each = timers_.any()) timers_.cancel(*each);
 }
 
 // --- going round -----------------------------------------------------------------------------------
@@ -50,6 +52,7 @@ struct loop_state::turn_guard {
                                    "and post or defer what is to come after it");
         of.hold();
         of.turning_ = true;
+        last_run = &of;
     }
     turn_guard(const turn_guard&) = delete;
     turn_guard& operator=(const turn_guard&) = delete;
@@ -190,12 +193,12 @@ void loop_state::tell_of_closes() noexcept {
 // --- timers ----------------------------------------------------------------------------------------
 
 void loop_state::replace(timer& from, timer& to) noexcept {
-    if (from.has(timer_node::filed)) timers_.replace(from, to);
+    if (from.armed()) timers_.replace(from, to);
     if (firing_ == &from) firing_ = &to;
 }
 
 void loop_state::forget(timer& gone) noexcept {
-    timers_.remove(gone);
+    if (gone.armed()) timers_.cancel(gone);
     if (firing_ == &gone) firing_ = nullptr;
 }
 
@@ -223,10 +226,9 @@ void loop_state::fire(timer& due) {
     ++stats.timers;
     const time_point deadline = due.deadline;
     const std::source_location where = due.where_;
-    if (due.has(timer_node::beats)) {
+    if (due.period_ > nanoseconds::zero()) {
         const auto missed = (now_ - deadline) / due.period_;
         timers_.arm(due, after(deadline, due.period_ * (missed + 1)));
-        due.owner |= timer_node::beats;
     }
     call("timer", where, deadline, borrowed.fire);
 }
