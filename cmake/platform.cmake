@@ -50,6 +50,8 @@ function(selectors_sources target)
   target_link_libraries(${target} PRIVATE ${selectors_libraries})
   target_compile_definitions(${target} PRIVATE ${selectors_definitions})
   target_compile_features(${target} PUBLIC cxx_std_23)
+  # Timers of the library's own say where they are from: not in which directory of which machine.
+  target_compile_options(${target} PRIVATE -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=)
   target_include_directories(${target}
     PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
     PRIVATE ${src})

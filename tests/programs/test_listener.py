@@ -151,6 +151,7 @@ class Figures(Doorkeeping, unittest.TestCase):
     def test_for_want_of_descriptors_nobody_inside_waits_longer(self):
         self.keep()
         live = self.client()
+        live.ask(b"inside")
         starved, well, recoveries = [], [], []
         # In turns, for the machine has its moods.
         for _ in range(10):
