@@ -30,6 +30,7 @@ class with_asio final : public peer {
         arm(all);
         fire();
     }
+    void push_out(const steps& all) override { arm_anew(all); }
     void cancel(const steps& all) override {
         for (const step& each : all) timers_[each.timer].cancel();
         fire();

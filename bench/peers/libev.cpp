@@ -36,6 +36,7 @@ class libev final : public peer {
             ev_timer_again(loop_, &timer);
         }
     }
+    void push_out(const steps& all) override { arm_anew(all); }
     void cancel(const steps& all) override {
         for (const step& each : all) ev_timer_stop(loop_, &timers_[each.timer]);
     }

@@ -29,6 +29,7 @@ class libevent final : public peer {
         });
     }
     void arm_anew(const steps& all) override { arm(all); }
+    void push_out(const steps& all) override { arm(all); }
     void cancel(const steps& all) override {
         in_a_callback([&] {
             for (const step& each : all) evtimer_del(&timers_[each.timer]);

@@ -28,6 +28,7 @@ class libuv final : public peer {
         for (const step& each : all) uv_timer_start(&timers_[each.timer], count, milliseconds(each), 0);
     }
     void arm_anew(const steps& all) override { arm(all); }
+    void push_out(const steps& all) override { arm(all); }
     void cancel(const steps& all) override {
         for (const step& each : all) uv_timer_stop(&timers_[each.timer]);
     }

@@ -1,7 +1,7 @@
 // peers/peer.hpp - what bench/timers asks of every contestant.
 //
-// A contestant has N timers, made beforehand; a round arms them all, arms them all anew, cancels them all,
-// and arms them all once more to let them fire. Each is driven as its manual says a program in a hurry
+// A contestant has N timers, made beforehand; a round arms them all, arms them all anew, pushes them all out,
+// cancels them all, and arms them all once more to let them fire. Each is driven as its manual says a program in a hurry
 // should; whoever has a cached clock counts from that.
 #pragma once
 
@@ -33,6 +33,8 @@ class peer {
     virtual void arm(const steps&) = 0;
     /// What is armed already, for another time.
     virtual void arm_anew(const steps&) = 0;
+    /// The same for who knows beforehand that it is a later time than before.
+    virtual void push_out(const steps&) = 0;
     virtual void cancel(const steps&) = 0;
     /// Lets those fire whose time has come; returns how many that were.
     virtual std::size_t fire() = 0;

@@ -7,14 +7,17 @@
 //     connection.idle.at(loop.now() + 30s);             // the same from the turn's time: no clock is read
 //
 // Never early: not by a nanosecond of the steady clock. Timers fire in the order of their deadlines; those
-// with the same deadline in the order they were armed. The loop keeps nothing of a timer but links through
-// it, so a timer is 64 bytes and the room for its callback, and arming cannot fail.
+// with the same deadline in the order they were armed, but for those that were already armed, or had just
+// been cancelled, for a time that was no later: they come anywhere among their equals. The loop keeps nothing
+// of a timer but links through it, so a timer is 64 bytes and the room for its callback, and arming cannot
+// fail. To cancel, or to arm anew for later, costs least: no more than to write it down.
 //
 // Lifetime: destroying or assigning to a timer disarms it, also from inside its own callback, whose captures
 // live until it returns. A timer may outlive its loop, and is silent then. Threads: the loop's.
 // Source: G. Varghese and T. Lauck, Hashed and Hierarchical Timing Wheels, 1987.
 #pragma once
 
+#include <bit>
 #include <chrono>
 #include <source_location>
 #include <utility>
@@ -44,8 +47,8 @@ class SELECTORS_API timer : detail::timer_node {
     timer& operator=(timer&& other) noexcept;
     ~timer();
 
-    /// Fires once, then. A time that has passed is due with the next turn. Armed before, it is armed
-    /// anew. Throws std::logic_error on a timer of no loop; if the loop is gone it does nothing.
+    /// Fires once, then. A time that has passed is due with the next turn, or in this one if the timer
+    /// was due in it anyway. Armed before, it is armed anew. Throws std::logic_error on a timer of no loop; if the loop is gone it does nothing.
     void at(clock::time_point when);
     /// Fires once, so long after now: the clock is read, for a turn may have lasted.
     template <class Rep, class Period>
@@ -61,17 +64,20 @@ class SELECTORS_API timer : detail::timer_node {
     /// Does not fire; may be armed again. Of one that is not armed nothing is asked.
     void cancel() noexcept;
 
-    bool armed() const noexcept { return next != nullptr; }
+    bool armed() const noexcept { return has(timer_node::armed); }
     /// When it fires; time_point::max() if it is not armed.
     clock::time_point due() const noexcept { return armed() ? deadline : clock::time_point::max(); }
 
   private:
     friend class detail::loop_state;
+    [[noreturn, gnu::cold]] static void throw_unarmable();
     void arm_after(std::chrono::nanoseconds delay);
     void arm_every(std::chrono::nanoseconds period);
+    detail::loop_state* state() const noexcept {
+        return std::bit_cast<detail::loop_state*>(owner & ~flags);
+    }
 
-    std::chrono::nanoseconds period_{};
-    detail::loop_state* state_ = nullptr;
+    std::chrono::nanoseconds period_{};  ///< of one that beats
     std::source_location where_;
     callback<void()> fire_;
 };

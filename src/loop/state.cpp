@@ -12,8 +12,6 @@ constexpr int turn_budget = 128;
 
 }  // namespace
 
-constinit thread_local loop_state* loop_state::last_run = nullptr;
-
 loop_state::loop_state(std::unique_ptr<driver> carrier)
     : carrier_{std::move(carrier)}, timers_{carrier_->now()}, now_{carrier_->now()} {}
 
@@ -39,7 +37,7 @@ void loop_state::close() noexcept {
         letter& thrown_away = queue.pop();
         thrown_away.read(thrown_away, nullptr);
     }
-    while (timer_node* each = timers_.any()) timers_.cancel(*each);
+    while (timer_node* each = timers_.any()) timers_.remove(*each);
 }
 
 // --- going round -----------------------------------------------------------------------------------
@@ -52,7 +50,6 @@ struct loop_state::turn_guard {
                                    "and post or defer what is to come after it");
         of.hold();
         of.turning_ = true;
-        last_run = &of;
     }
     turn_guard(const turn_guard&) = delete;
     turn_guard& operator=(const turn_guard&) = delete;
@@ -193,12 +190,12 @@ void loop_state::tell_of_closes() noexcept {
 // --- timers ----------------------------------------------------------------------------------------
 
 void loop_state::replace(timer& from, timer& to) noexcept {
-    if (from.armed()) timers_.replace(from, to);
+    if (from.has(timer_node::filed)) timers_.replace(from, to);
     if (firing_ == &from) firing_ = &to;
 }
 
 void loop_state::forget(timer& gone) noexcept {
-    if (gone.armed()) timers_.cancel(gone);
+    timers_.remove(gone);
     if (firing_ == &gone) firing_ = nullptr;
 }
 
@@ -226,9 +223,10 @@ void loop_state::fire(timer& due) {
     ++stats.timers;
     const time_point deadline = due.deadline;
     const std::source_location where = due.where_;
-    if (due.period_ > nanoseconds::zero()) {
+    if (due.has(timer_node::beats)) {
         const auto missed = (now_ - deadline) / due.period_;
         timers_.arm(due, after(deadline, due.period_ * (missed + 1)));
+        due.owner |= timer_node::beats;
     }
     call("timer", where, deadline, borrowed.fire);
 }

@@ -41,10 +41,6 @@ class loop_state {
     /// Held once.
     explicit loop_state(std::unique_ptr<driver> carrier);
 
-    /// The loop that ran last in this thread. A guess: it may be gone. Reached without a call, even from a
-    /// shared library.
-    [[gnu::tls_model("initial-exec")]] static constinit thread_local loop_state* last_run;
-
     void hold() noexcept { ++holders_; }
     void let_go() noexcept {
         if (--holders_ == 0) delete this;
@@ -86,9 +82,8 @@ class loop_state {
     /// Whatever a callback arms is due in a later turn: else one that arms itself for now would never let
     /// the others come.
     void arm(timer& which, time_point deadline) noexcept {
-        timers_.rearm(which, std::max(deadline, now_ + nanoseconds{1}));
+        timers_.arm(which, std::max(deadline, now_ + nanoseconds{1}));
     }
-    void disarm(timer& which) noexcept { timers_.cancel(which); }
     /// Keeps a timer's place while it moves in memory.
     void replace(timer& from, timer& to) noexcept;
     void forget(timer& gone) noexcept;

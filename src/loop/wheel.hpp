@@ -1,26 +1,30 @@
 // loop/wheel.hpp - the armed timers of a loop, in a hierarchical timing wheel (Varghese and Lauck, 1987).
 //
 //     wheel timers{now};
-//     timers.arm(node, deadline);                          // O(1), as are cancel and replace
+//     timers.arm(node, deadline);                          // O(1), as are cancel, remove and replace
 //     while (timer_node* node = timers.due(now)) ...       // in the order of their deadlines; un-armed
 //     sleep_until(timers.next());
 //
 // Exact to the clock's unit: nothing comes early, and nothing is rounded. Equal deadlines come in the order
-// in which they were armed. One that has passed when it is armed is taken for the time of the last `due`, so
-// that those come in their order, too. Nothing allocates. The nodes are the caller's, and stay where they
-// are while armed (or see replace).
+// in which they were armed; only one that was pushed out, see there, may come anywhere among its equals. Nothing allocates. The nodes are the caller's, and stay where they are while filed (or
+// see replace).
 //
 // How it works. A time is a number of ten digits of seven bits, each digit a level. The wheel's own time,
-// the cursor, is not later than any deadline. A node lies at the highest digit in which its deadline differs
-// from the cursor, in the slot of its deadline's digit there; one that does not differ, in the cursor's own
-// slot of the lowest level. So
+// the cursor, is not later than any deadline. A node is filed at the highest digit in which its deadline
+// differs from the cursor, in the slot of its deadline's digit there; one that does not differ, in the
+// cursor's own slot of the lowest level. So
 // - every deadline of a lower level comes before every one of a higher level, and within a level slot comes
 //   before slot: the first to come is found by counting zeros in two words;
-// - a slot of the lowest level holds one single deadline;
-// - where a deadline lies depends on it and on the cursor alone: equal ones are always in one slot, and as
+// - a slot of the lowest level stands for one single deadline;
+// - where a deadline belongs depends on it and on the cursor alone: equal ones are filed in one slot, and as
 //   nodes are appended, and moved to another slot in their order, they stay in that order.
 // The cursor never enters a slot that holds anything but by `enter`, which spreads it over the levels below:
 // so each node moves at most nine times in its life, and most of them twice or never.
+//
+// What most timers are for does not come to pass, and to take one out of its slot touches three nodes, each
+// a cache miss. So a cancel only marks the node, and a deadline that is later than the one before is only
+// noted: the node is stale, and its slot earlier than where it belongs. It is seen to when the wheel comes to
+// that slot: then the cancelled is dropped, and the other filed where it belongs by now.
 #pragma once
 
 #include <algorithm>
@@ -28,65 +32,61 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include <selectors/detail/timer_node.hpp>
 
 namespace selectors::detail {
 
-/// 31 KB, most of them never touched.
+/// 40 KB, most of them never touched.
 class wheel {
   public:
     using time_point = std::chrono::steady_clock::time_point;
 
-    explicit wheel(time_point now) noexcept : now_{now}, cursor_{ticks(now)} {}
+    explicit wheel(time_point now) noexcept : cursor_{ticks(now)} {}
     wheel(const wheel&) = delete;
     wheel& operator=(const wheel&) = delete;
 
-    static bool armed(const timer_node& node) noexcept { return node.next != nullptr; }
+    /// Whether nothing is filed.
     bool empty() const noexcept { return occupied_words_ == 0; }
 
-    /// Takes in a node that is not armed.
+    /// Takes in a node, or gives it another deadline. REQUIRES: not before the time of the last `due`.
     void arm(timer_node& node, time_point deadline) noexcept {
-        deadline = std::max(deadline, time_point{now_});
+        if (node.has(timer_node::filed)) return arm_anew(node, deadline);
+        file(node, deadline);
+    }
+
+    /// The same for a node that is filed, maybe cancelled, and shall be due no sooner than before: true. Else
+    /// it does nothing: false.
+    static bool push_out(timer_node& node, time_point deadline) noexcept {
+        if (!node.has(timer_node::filed) || deadline < node.deadline) return false;
         node.deadline = deadline;
-        const unsigned slot = slot_of(deadline);
-        timer_node& head = heads_[slot];
-        if (!head.previous) [[unlikely]]
-            return occupy(slot, node);
-        if (deadline < head.deadline) head.deadline = deadline;
-        link(*head.previous, node, head);
+        node.owner = (node.owner & ~timer_node::flags) | in_use;
+        return true;
     }
 
-    /// Takes in a node, or gives one that is armed another deadline.
-    void rearm(timer_node& node, time_point deadline) noexcept {
-        if (armed(node)) {
-            if (node.next == node.previous) [[unlikely]]
-                return rearm_alone(node, deadline);
-            unlink(node);
-        }
-        arm(node, deadline);
+    /// It will not be due. It stays filed, and has to stay where it is, until it is due or removed.
+    static void cancel(timer_node& node) noexcept {
+        node.owner &= ~(timer_node::armed | timer_node::beats);
     }
 
-    /// Takes out one that is armed.
-    void cancel(timer_node& node) noexcept {
-        timer_node& other = *node.next;
-        const bool alone = node.next == node.previous;
-        unlink(node);
-        node.next = nullptr;
-        if (alone) [[unlikely]]
-            vacate(other);
+    /// Forgets the node, armed or not.
+    void remove(timer_node& node) noexcept {
+        if (node.has(timer_node::filed)) unlink(node);
     }
 
-    /// Puts a node that is not armed in the place of one that is.
-    static void replace(timer_node& armed, timer_node& by) noexcept {
-        by = armed;
+    /// Puts a node that is not filed in the place of one that is. Who owns it does not change.
+    static void replace(timer_node& filed, timer_node& by) noexcept {
+        by.deadline = filed.deadline;
+        by.next = filed.next;
+        by.previous = filed.previous;
         by.previous->next = by.next->previous = &by;
-        armed.next = nullptr;
+        by.owner |= filed.owner & in_use;
+        filed.owner &= ~in_use;
     }
 
     /// Takes out the node with the earliest deadline if that has come; null otherwise.
     timer_node* due(time_point now) noexcept {
-        now_ = std::max(now_, now);
         while (!empty()) {
             const unsigned slot = first_slot();
             timer_node& head = heads_[slot];
@@ -100,31 +100,38 @@ class wheel {
             }
             timer_node& first = *head.next;
             if (slot >= digits && first.next != &head) {
-                enter(head);
-            } else if (first.deadline > now) {
-                head.deadline = first.deadline;  // an earlier one was cancelled
-            } else {
+                enter(slot);
+            } else if (first.deadline == head.deadline && first.has(timer_node::armed)) {
                 // Alone in its slot, it need not go down the levels to be known as the first.
-                cancel(first);
+                unlink(first);
                 return &first;
+            } else {
+                review(slot);
             }
         }
         cursor_ = std::max(cursor_, ticks(now));
         return nullptr;
     }
 
-    /// Nothing is due before. It is the earliest deadline, unless what was cancelled had an earlier one; but
-    /// after a `due(now)` that was null it is later than `now` in any case. time_point::max() if nothing is
-    /// armed.
-    time_point next() const noexcept {
+    /// Nothing is due before. It is the earliest deadline, unless one that was cancelled or armed anew had an
+    /// earlier one; but after a `due(now)` that was null it is later than `now` in any case. time_point::max()
+    /// if nothing is filed. Stale nodes would wake a loop for nothing, so it sees to the first few.
+    time_point next() noexcept {
+        for (int left = 64; left > 0 && !empty(); --left) {
+            const unsigned slot = first_slot();
+            const timer_node& first = *heads_[slot].next;
+            if (first.deadline == heads_[slot].deadline && first.has(timer_node::armed)) break;
+            if (!review(slot)) break;
+        }
         return empty() ? time_point::max() : heads_[first_slot()].deadline;
     }
 
-    /// Some node; null if none is armed.
+    /// Some node that is filed; null if there is none.
     timer_node* any() noexcept { return empty() ? nullptr : heads_[first_slot()].next; }
 
   private:
     using ticks_type = std::uint64_t;
+    static constexpr std::uintptr_t in_use = timer_node::armed | timer_node::filed;
     static constexpr unsigned digit_bits = 7;
     static constexpr unsigned digits = 1U << digit_bits;
     static constexpr unsigned levels = (64 + digit_bits - 1) / digit_bits;
@@ -151,19 +158,41 @@ class wheel {
         return level * digits + static_cast<unsigned>(when >> (level * digit_bits)) % digits;
     }
 
+    void file(timer_node& node, time_point deadline) noexcept {
+        node.deadline = deadline;
+        node.owner = (node.owner & ~timer_node::flags) | in_use;
+        const unsigned slot = slot_of(deadline);
+        timer_node& head = heads_[slot];
+        if (!head.previous) [[unlikely]]
+            return occupy(slot, node);
+        head.deadline = std::min(head.deadline, deadline);
+        link(*head.previous, node, head);
+    }
+
     // What is seldom needed is kept out of line, and comes last in its caller, so that arming needs no stack.
 
     /// Begins a slot with its first node.
     [[gnu::noinline]] void occupy(unsigned slot, timer_node& node) noexcept {
-        heads_[slot] = {&node, &node, node.deadline};
+        heads_[slot] = {node.deadline, 0, &node, &node};
         node.next = node.previous = &heads_[slot];
         occupied_[slot / 64] |= std::uint64_t{1} << slot % 64;
         occupied_words_ |= std::uint64_t{1} << slot / 64;
     }
 
-    [[gnu::noinline]] void rearm_alone(timer_node& node, time_point deadline) noexcept {
-        vacate(*node.next);
-        arm(node, deadline);
+    [[gnu::noinline]] void arm_anew(timer_node& node, time_point deadline) noexcept {
+        if (push_out(node, deadline)) return;
+        unlink(node);
+        file(node, deadline);
+    }
+
+    void unlink(timer_node& node) noexcept {
+        node.owner &= ~in_use;
+        timer_node& next = *node.next;
+        timer_node& previous = *node.previous;
+        if (&next == &previous) [[unlikely]]
+            return vacate(next);
+        previous.next = &next;
+        next.previous = &previous;
     }
 
     /// Notes that nothing is left of a slot.
@@ -174,44 +203,66 @@ class wheel {
         if (occupied_[slot / 64] == 0) occupied_words_ &= ~(std::uint64_t{1} << slot / 64);
     }
 
-    static void unlink(timer_node& node) noexcept {
-        node.previous->next = node.next;
-        node.next->previous = node.previous;
-    }
     static void link(timer_node& before, timer_node& node, timer_node& after) noexcept {
         node.previous = &before;
         node.next = &after;
         before.next = after.previous = &node;
     }
 
+    /// Drops the first node of the slot if it was cancelled, files it anew if it belongs elsewhere, notes its
+    /// deadline if it is alone. Whether that changed anything.
+    [[gnu::noinline]] bool review(unsigned slot) noexcept {
+        timer_node& head = heads_[slot];
+        timer_node& first = *head.next;
+        if (!first.has(timer_node::armed)) {
+            unlink(first);
+            return true;
+        }
+        if (slot_of(first.deadline) != slot) {
+            unlink(first);
+            file(first, first.deadline);
+            return true;
+        }
+        if (first.next != &head) return false;
+        return std::exchange(head.deadline, first.deadline) != first.deadline;
+    }
+
     /// Spreads the first slot over the levels below, which are empty; the cursor is then at the earliest time
     /// that the slot may hold. With many timers every node is a cache miss, and where the next one lies only
     /// the node knows: so it goes from both ends at once, two misses at a time, which halves what firing
     /// costs. In each slot the nodes from the front half come before those from the back half.
-    [[gnu::noinline]] void enter(timer_node& head) noexcept {
-        timer_node* front = head.next;
-        timer_node* back = head.previous;
-        vacate(head);
-        cursor_ = ticks(head.deadline);
-        timer_node* seams[slots];  // of occupied slots: the last node of the front half, or the head
-        const auto spread = [&](timer_node& node) {
+    [[gnu::noinline]] void enter(unsigned entered) noexcept {
+        timer_node* front = heads_[entered].next;
+        timer_node* back = heads_[entered].previous;
+        vacate(heads_[entered]);
+        cursor_ = ticks(heads_[entered].deadline);
+        const unsigned below = entered / digits * digits;
+        timer_node* seams[slots];  // of slots below: the last node of the front half, or the head
+        /// Returns where the seam is that the next one from the front goes behind.
+        timer_node* dropped;
+        const auto spread = [&](timer_node& node) -> timer_node*& {
             // It is soon due, and its callback, whose end lies this far behind, is another miss.
             __builtin_prefetch(reinterpret_cast<const std::byte*>(&node) + 80);
+            if (!node.has(timer_node::armed)) {
+                node.owner &= ~in_use;
+                return dropped;
+            }
             const unsigned slot = slot_of(node.deadline);
             timer_node& onto = heads_[slot];
             if (!onto.previous) {
                 occupy(slot, node);
                 seams[slot] = &onto;
-                return slot;
+                return seams[slot];
             }
             if (node.deadline < onto.deadline) onto.deadline = node.deadline;
-            link(*seams[slot], node, *seams[slot]->next);
-            return slot;
+            timer_node& before = slot < below ? *seams[slot] : *onto.previous;
+            link(before, node, *before.next);
+            return seams[slot];
         };
         for (;;) {
             timer_node* const after = front->next;
             timer_node* const before = back->previous;
-            seams[spread(*front)] = front;
+            spread(*front) = front;
             if (front == back) return;
             spread(*back);
             if (after == back) return;
@@ -220,7 +271,6 @@ class wheel {
         }
     }
 
-    time_point now_;  ///< the latest that we were told
     ticks_type cursor_;
     std::uint64_t occupied_words_ = 0;
     std::uint64_t occupied_[slots / 64] = {};
