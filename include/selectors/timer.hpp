@@ -48,7 +48,8 @@ class SELECTORS_API timer : detail::timer_node {
     ~timer();
 
     /// Fires once, then. A time that has passed is due with the next turn, or in this one if the timer
-    /// was due in it anyway. Armed before, it is armed anew. Throws std::logic_error on a timer of no loop; if the loop is gone it does nothing.
+    /// was due in it anyway. Armed before, it is armed anew. Throws std::logic_error on a timer of no
+    /// loop; if the loop is gone it does nothing.
     void at(clock::time_point when);
     /// Fires once, so long after now: the clock is read, for a turn may have lasted.
     template <class Rep, class Period>

@@ -148,7 +148,7 @@ class loop_state {
     letter_queue deferred_;
     close_waiter* close_waiters_ = nullptr;
     tenant* tenants_ = nullptr;  ///< the newest first
-    timer* firing_ = nullptr;    ///< whose callback is running, wherever it is by now
+    timer* firing_ = nullptr;  ///< whose callback is running, wherever it is by now
     time_point now_;
     std::uint64_t called_ = 0;  ///< callbacks, in this turn
     std::size_t holders_ = 1;

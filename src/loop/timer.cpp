@@ -61,8 +61,8 @@ void timer::arm_every(std::chrono::nanoseconds period) {
     if (period == std::chrono::nanoseconds::zero())
         throw std::invalid_argument("a timer's period must be longer than nothing");
     arm_after(period);
-    if (period < std::chrono::nanoseconds::zero())
-        return;  // beats that are for ever apart: one that never comes
+    // Beats that are for ever apart are one that never comes.
+    if (period < std::chrono::nanoseconds::zero()) return;
     period_ = period;
     owner |= beats;
 }
