@@ -163,11 +163,15 @@ class wheel {
     void file(timer_node& node, time_point deadline) noexcept {
         node.deadline = deadline;
         node.owner = (node.owner & ~timer_node::flags) | in_use;
-        const unsigned slot = slot_of(deadline);
+        place(node);
+    }
+
+    void place(timer_node& node) noexcept {
+        const unsigned slot = slot_of(node.deadline);
         timer_node& head = heads_[slot];
         if (!head.previous) [[unlikely]]
             return occupy(slot, node);
-        head.deadline = std::min(head.deadline, deadline);
+        head.deadline = std::min(head.deadline, node.deadline);
         link(*head.previous, node, head);
     }
 
@@ -224,7 +228,8 @@ class wheel {
         }
         if (slot_of(first.deadline) != slot) {
             unlink(first);
-            file(first, first.deadline);
+            first.owner |= in_use;  // its other flag stays
+            place(first);
             return true;
         }
         if (first.next != &head) return false;

@@ -190,5 +190,14 @@ CASE(a_timer_may_be_made_anew_inside_its_own_callback) {
     EXPECT_EQ(alive.use_count(), 1);
 }
 
+CASE(a_beat_that_was_pushed_out_to_another_period_goes_on_beating) {
+    loop loop{backend()};
+    int beats = 0;
+    timer beat = loop.every(1ms, [&] { ++beats; });
+    for (const auto& period : {2ms, 3ms, 10ms}) beat.every(period);
+    while (beats < 3) EXPECT_EQ(loop.run_once(1s), 1U);
+    EXPECT_TRUE(beat.armed());
+}
+
 }  // namespace
 }  // namespace selectors::testing
