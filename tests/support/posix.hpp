@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -247,12 +248,13 @@ inline std::vector<socket> nest_sets() {
 
 // --- processes and signals -----------------------------------------------------------------------
 
-/// A forked child that runs beside this process.
+/// A forked child that runs beside this process, and not longer: a test that hangs leaves nobody behind.
 class child {
   public:
     explicit child(const std::function<bool()>& body) : process_{::fork()} {
         EXPECT_GE(process_, 0);
         if (process_ != 0) return;
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
         bool fine = false;
         try {
             fine = body();
