@@ -273,6 +273,15 @@ class Client(socket.socket):
         self.close()
 
 
+class WithClients:
+    """For a TestCase whose server is at `self.address`."""
+
+    def client(self, **options):
+        client = Client(self.address, **options)
+        self.addCleanup(client.close)
+        return client
+
+
 class Strace(Program):
     """strace, attached to a running program. Skips the test where strace cannot do that."""
 

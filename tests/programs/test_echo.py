@@ -6,21 +6,16 @@ import random
 import socket
 import unittest
 
-from programs import SANITIZED, Client, Program, example, on_every_backend, until
+from programs import SANITIZED, Program, WithClients, example, on_every_backend, until
 
 
 @on_every_backend
-class EchoServer:
+class EchoServer(WithClients):
     def setUp(self):
         self.server = Program(example("echo_server"), "127.0.0.1:0", backend=self.backend)
         self.addCleanup(self.server.__exit__)
         self.address = self.server.address()
         self.descriptors = self.server.descriptors()
-
-    def client(self, **options):
-        client = Client(self.address, **options)
-        self.addCleanup(client.close)
-        return client
 
     def all_descriptors_are_back(self):
         until(lambda: self.server.descriptors() == self.descriptors,

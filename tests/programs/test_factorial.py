@@ -5,19 +5,14 @@ import re
 import socket
 import unittest
 
-from programs import PROGRAM, SANITIZED, Client, Program, example, on_every_backend
+from programs import PROGRAM, SANITIZED, Program, WithClients, example, on_every_backend
 
 
-class Factorial:
+class Factorial(WithClients):
     def setUp(self):
         self.server = Program(*self.command, backend=self.backend)
         self.addCleanup(self.server.__exit__)
         self.address = self.server.address()
-
-    def client(self):
-        client = Client(self.address)
-        self.addCleanup(client.close)
-        return client
 
     def ask(self, line):
         if not hasattr(self, "asking"):

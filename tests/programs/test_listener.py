@@ -11,7 +11,7 @@ import time
 import unittest
 from statistics import median
 
-from programs import SANITIZED, Client, Program, Strace, on_every_backend, until
+from programs import SANITIZED, Program, Strace, WithClients, on_every_backend, until
 
 DOORKEEPER = os.environ.get("SELECTORS_DOORKEEPER", "")
 SECONDS = float(os.environ.get("SELECTORS_TEST_SECONDS", "1.5"))
@@ -31,18 +31,13 @@ def p99(client, seconds):
     return sorted(times)[len(times) * 99 // 100] * 1e6
 
 
-class Doorkeeping:
+class Doorkeeping(WithClients):
     backend = None
 
     def keep(self, **options):
         self.server = Program(DOORKEEPER, "1000", backend=self.backend, **options)
         self.addCleanup(self.server.__exit__)
         self.address = self.server.address()
-
-    def client(self):
-        client = Client(self.address)
-        self.addCleanup(client.close)
-        return client
 
     def is_served(self):
         with self.client() as client:
@@ -95,7 +90,7 @@ class Faults(Doorkeeping):
         self.keep()
         for _ in range(0, RESETS, 500):
             self.server.send_signal(signal.SIGSTOP)
-            for client in [Client(self.address) for _ in range(500)]:
+            for client in [self.client() for _ in range(500)]:
                 client.reset()
             self.server.send_signal(signal.SIGCONT)
             self.assertTrue(self.is_served())

@@ -9,13 +9,14 @@ import tempfile
 import time
 import unittest
 
-from programs import PROGRAM, SANITIZED, Client, Program, free_port, on_every_backend, run, until
+from programs import (PROGRAM, SANITIZED, Client, Program, WithClients, free_port, on_every_backend, run,
+                      until)
 
 TOTALS = (r"^served (\d+) connections?, (\d+) bytes? in, (\d+) bytes? out(?:, (\d+) closed for being idle)?; "
           r"(?:nothing was cut off|cut off (\d+) connections? with (\d+) bytes? unsent); ran for \S+ s$")
 
 
-class Serving:
+class Serving(WithClients):
     backend = None
 
     def serve(self, service, *options, listen=("127.0.0.1:0",), **more):
@@ -23,11 +24,6 @@ class Serving:
         self.server = Program(PROGRAM, "serve", service, *where, *options, backend=self.backend, **more)
         self.addCleanup(self.server.__exit__)
         self.address = self.server.address() if listen == ("127.0.0.1:0",) else None
-
-    def client(self, **options):
-        client = Client(self.address, **options)
-        self.addCleanup(client.close)
-        return client
 
     def stop(self):
         self.server.send_signal(signal.SIGTERM)
