@@ -117,10 +117,7 @@ CASE(a_callback_of_a_child_may_throw) {
 }
 
 CASE(a_child_is_called_so_to_an_observer) {
-    struct seen : loop_observer {
-        void callback_begins(const callback_info& what) override { kinds += what.kind; }
-        std::string kinds;
-    } seen;
+    seen_kinds seen;
     loop loop{backend()};
     loop.observe(&seen);
     started_process process{0};

@@ -136,10 +136,7 @@ CASE(a_signal_for_a_loop_that_is_gone_harms_nobody) {
 }
 
 CASE(a_signal_is_called_so_to_an_observer) {
-    struct seen : loop_observer {
-        void callback_begins(const callback_info& what) override { kinds += what.kind; }
-        std::string kinds;
-    } seen;
+    seen_kinds seen;
     loop loop{backend()};
     loop.observe(&seen);
     const signals hearing{loop, {first_signal}, [&](int) { loop.stop(); }};
