@@ -25,7 +25,10 @@ struct bell : letter {
     }
     /// The loop's thread, as everything below. The reader calls it before it looks at what it was rung
     /// for, so that whatever comes after the look rings again.
-    void answer() noexcept { rung_.exchange(false, std::memory_order_acq_rel); }
+    void answer() noexcept {
+        ++home.stats.posts;
+        rung_.exchange(false, std::memory_order_acq_rel);
+    }
     bool rung() const noexcept { return rung_.load(std::memory_order_relaxed); }
 
     loop_state& home;

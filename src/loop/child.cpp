@@ -4,6 +4,7 @@
 
 #include <selectors/child.hpp>
 
+#include "loop/handle_callback.hpp"
 #include "loop/subscription.hpp"
 #include "system/process.hpp"
 
@@ -19,8 +20,7 @@ struct child_node final : tenant, ready_operation, subscription {
           ready_operation{invalid_handle, &ready},
           subscription{on, &read_letter, sys::child_signal},
           process_{child_number},
-          where_{from},
-          tell_{std::move(call)} {
+          ended_{std::move(call), from} {
         home.hold();
         home.move_in(*this);
     }
@@ -31,6 +31,7 @@ struct child_node final : tenant, ready_operation, subscription {
     void begin();
     void end() noexcept;
     bool listening() const noexcept { return listening_; }
+    void destroy_if_done() noexcept;
 
   private:
     static void leave(tenant& self) noexcept { static_cast<child_node&>(self).fall_silent(); }
@@ -38,13 +39,9 @@ struct child_node final : tenant, ready_operation, subscription {
     static void read_letter(letter& self, loop_state* on);
     void look();
     void fall_silent() noexcept;
-    void destroy_if_done() noexcept;
 
     sys::process process_;
-    std::source_location where_;
-    callback<void(exit_status)> tell_;
-    bool owned_ = true;     ///< its handle lives
-    bool calling_ = false;  ///< it is being called: destroy nothing of it
+    handle_callback<exit_status> ended_;
     bool listening_ = false;
 };
 
@@ -84,23 +81,12 @@ void child_node::look() {
     const std::optional<exit_status> how = found ? *found : exit_status::unknown();
     if (!how) return;
     fall_silent();
-    struct ending {
-        ~ending() {
-            node.calling_ = false;
-            if (!node.owned_) node.tell_ = {};
-            node.destroy_if_done();
-        }
-        child_node& node;
-    } const ending{*this};
-    calling_ = true;
-    home.call("child", where_, home.now(), [&] { tell_(*how); });
+    ended_.tell(*this, home, "child", *how);
 }
 
 void child_node::end() noexcept {
-    const callback<void(exit_status)> dropped =
-        calling_ ? callback<void(exit_status)>{} : std::move(tell_);
+    const auto dropped = ended_.give_up();
     fall_silent();
-    owned_ = false;
     destroy_if_done();
 }
 
@@ -114,7 +100,7 @@ void child_node::fall_silent() noexcept {
 
 /// Not while the driver or the mailbox has it in its queue, or its callback has yet to return.
 void child_node::destroy_if_done() noexcept {
-    if (!owned_ && !calling_ && !standing && state == operation_state::idle && !rung()) delete this;
+    if (ended_.over() && !standing && state == operation_state::idle && !rung()) delete this;
 }
 
 }  // namespace detail

@@ -53,7 +53,6 @@ bool door::shed() noexcept {
 
 void door::note::read_note(letter& self, loop_state* on) {
     auto& read = static_cast<note&>(self);
-    if (on) --on->stats.deferred;  // nobody's callback
     if (on && read.turn == on->stats.turns) return on->defer(self);
     read.queued = false;
     read.of.tell();

@@ -9,9 +9,6 @@ namespace selectors {
 namespace detail {
 namespace {
 
-/// As many callbacks in one turn.
-constexpr int turn_budget = 128;
-
 /// Tickets in the order they entered: a ring through an anchor, so that leaving needs no list.
 class ticket_list {
   public:
@@ -197,9 +194,7 @@ void drain_state::read_note(letter& self, loop_state* on) {
         drain_state& of;
     } const ending{state};
     state.noted_ = false;
-    if (!on) return;
-    --on->stats.deferred;  // nobody's callback
-    state.go_on();
+    if (on) state.go_on();
 }
 
 /// What is left when the budget is used, or a callback throws, is for the next turn.

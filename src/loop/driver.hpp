@@ -16,9 +16,10 @@
 #pragma once
 
 #include <chrono>
-#include <utility>
 
 #include <selectors/detail/operation.hpp>
+
+#include "loop/list.hpp"
 
 namespace selectors::detail {
 
@@ -34,31 +35,22 @@ constexpr time_point after(time_point now, nanoseconds delay) noexcept {
 /// Operations that have completed and were not told yet, the oldest first.
 class completion_queue {
   public:
-    completion_queue() = default;
-    completion_queue(const completion_queue&) = delete;
-    completion_queue& operator=(const completion_queue&) = delete;
-
-    bool empty() const noexcept { return first_ == nullptr; }
+    bool empty() const noexcept { return queue_.empty(); }
 
     void push(operation& op) noexcept {
         op.state = operation_state::completed;
-        op.next = nullptr;
-        *end_ = &op;
-        end_ = &op.next;
+        queue_.push(op);
     }
 
     /// The oldest; there must be one.
     operation& pop() noexcept {
-        operation& op = *first_;
-        first_ = op.next;
-        if (!first_) end_ = &first_;
+        operation& op = queue_.pop();
         op.state = operation_state::idle;
         return op;
     }
 
   private:
-    operation* first_ = nullptr;
-    operation** end_ = &first_;  ///< where the next one is linked
+    queue<operation> queue_;
 };
 
 class driver {

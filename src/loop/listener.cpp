@@ -41,8 +41,8 @@ listener_node::listener_node(loop& on, callback<void(accepted)>&& serve,
                              const listener_options& options, const std::source_location& where)
     : close_waiter{&something_closed},
       state_of{on.state()},
+      tells{std::move(serve), {}, {}},
       where_{where},
-      serve_{std::move(serve)},
       options_{options},
       settled_{on, [this] { look_once_more(); }, where},
       retry_{on, [this] { try_again(); }, where} {
@@ -104,9 +104,7 @@ void listener_node::close() noexcept {
 
 void listener_node::end() noexcept {
     close();
-    const auto dropped = calling_ ? callback<void(accepted)>{} : std::move(serve_);
-    const auto dropped_too = calling_ ? callback<void(std::error_code)>{} : std::move(failed);
-    const auto dropped_as_well = calling_ ? callback<void(std::error_code)>{} : std::move(wanting);
+    const callbacks dropped = calling_ ? callbacks{} : std::move(tells);
     let_go();
 }
 
@@ -141,14 +139,14 @@ void listener_node::hand_on(door& from) {
     ++state_of.stats.accepts;
     late += ending_;
     pause_ = nanoseconds::zero();
-    state_of.call("listener", where_, state_of.now(), [&] { serve_(std::move(peer)); });
+    state_of.call("listener", where_, state_of.now(), [&] { tells.serve(std::move(peer)); });
 }
 
 void listener_node::fail(door& at) {
     const std::error_code why = at.error;
     at.close();
-    if (!failed) throw std::system_error(why, "accept on " + at.where().text());
-    state_of.call("listener", where_, state_of.now(), [&] { failed(why); });
+    if (!tells.failed) throw std::system_error(why, "accept on " + at.where().text());
+    state_of.call("listener", where_, state_of.now(), [&] { tells.failed(why); });
 }
 
 // --- for want of descriptors or memory -------------------------------------------------------------
@@ -175,7 +173,8 @@ void listener_node::starve(door& at) {
     }
     for (door* each = doors_; each; each = each->next_door) each->stop();
     retry_.at(next_attempt_);
-    if (first && wanting) state_of.call("listener", where_, state_of.now(), [&] { wanting(why); });
+    if (first && tells.wanting)
+        state_of.call("listener", where_, state_of.now(), [&] { tells.wanting(why); });
 }
 
 /// One door finds out for all.
@@ -222,11 +221,11 @@ void listener::add(socket door) {
 }
 
 void listener::on_error(callback<void(std::error_code)> told) {
-    if (node_) node_->failed = std::move(told);
+    if (node_) node_->tells.failed = std::move(told);
 }
 
 void listener::on_shortage(callback<void(std::error_code)> told) {
-    if (node_) node_->wanting = std::move(told);
+    if (node_) node_->tells.wanting = std::move(told);
 }
 
 void listener::pause() noexcept {

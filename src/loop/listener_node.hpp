@@ -90,8 +90,11 @@ class listener_node final : close_waiter {
     void gone(door& which) noexcept;
 
     loop_state& state_of;
-    callback<void(std::error_code)> failed;
-    callback<void(std::error_code)> wanting;
+    struct callbacks {
+        callback<void(accepted)> serve;
+        callback<void(std::error_code)> failed;
+        callback<void(std::error_code)> wanting;
+    } tells;
     /// Told once when the last address is closed.
     callback<void()> closed;
     std::uint64_t late = 0;  ///< accepted since `finish`
@@ -106,7 +109,6 @@ class listener_node final : close_waiter {
     static void something_closed(close_waiter& self) noexcept;
 
     std::source_location where_;
-    callback<void(accepted)> serve_;
     listener_options options_;
     door* doors_ = nullptr;
     std::size_t holders_ = 1;

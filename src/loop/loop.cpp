@@ -14,16 +14,18 @@ namespace {
 
 /// A callback that was posted or deferred.
 struct task final : letter {
-    task(callback<void()>&& what, const std::source_location& from, const char* as)
-        : letter{&read_task}, where{from}, kind{as}, work{std::move(what)} {}
+    task(callback<void()>&& what, const std::source_location& from, bool later)
+        : letter{&read_task}, where{from}, deferred{later}, work{std::move(what)} {}
 
     static void read_task(letter& self, loop_state* on) {
         const std::unique_ptr<task> owned{static_cast<task*>(&self)};
-        if (on) on->call(owned->kind, owned->where, on->now(), owned->work);
+        if (!on) return;
+        ++(owned->deferred ? on->stats.deferred : on->stats.posts);
+        on->call(owned->deferred ? "defer" : "post", owned->where, on->now(), owned->work);
     }
 
     std::source_location where;
-    const char* kind;
+    bool deferred;
     callback<void()> work;
 };
 
@@ -58,11 +60,11 @@ void loop::wake() noexcept {
 }
 
 void loop::post(callback<void()> work, location where) {
-    state_->post(*new task{std::move(work), where, "post"});
+    state_->post(*new task{std::move(work), where, false});
 }
 
 void loop::defer(callback<void()> work, location where) {
-    state_->defer(*new task{std::move(work), where, "defer"});
+    state_->defer(*new task{std::move(work), where, true});
 }
 
 loop::clock::time_point loop::now() const noexcept {

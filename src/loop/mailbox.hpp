@@ -10,6 +10,8 @@
 #include <atomic>
 #include <utility>
 
+#include "loop/list.hpp"
+
 namespace selectors::detail {
 
 class loop_state;
@@ -24,32 +26,7 @@ struct letter {
 };
 
 /// Letters in the order they came; one thread's.
-class letter_queue {
-  public:
-    bool empty() const noexcept { return first_ == nullptr; }
-    void push(letter& newest) noexcept {
-        newest.next = nullptr;
-        (first_ ? last_->next : first_) = &newest;
-        last_ = &newest;
-    }
-    /// Those from `oldest` to `newest`, which are linked already.
-    void append(letter& oldest, letter& newest) noexcept {
-        (first_ ? last_->next : first_) = &oldest;
-        last_ = &newest;
-    }
-    /// The oldest; there must be one.
-    letter& pop() noexcept {
-        letter& oldest = *first_;
-        first_ = std::exchange(oldest.next, nullptr);
-        return oldest;
-    }
-    /// The newest, or null.
-    const letter* newest() const noexcept { return first_ ? last_ : nullptr; }
-
-  private:
-    letter* first_ = nullptr;
-    letter* last_ = nullptr;
-};
+using letter_queue = queue<letter>;
 
 class mailbox {
   public:

@@ -2,6 +2,7 @@
 
 #include <new>
 #include <numeric>
+#include <optional>
 
 #include "system/system.hpp"
 
@@ -105,7 +106,7 @@ time_point readiness_driver::now() noexcept {
 
 event readiness_driver::entry::wanted() const noexcept {
     event all;
-    for (const ready_operation* each = watchers; each; each = each->next_sibling) all |= each->interest;
+    for (auto* each = watchers.first(); each; each = each->next_sibling) all |= each->interest;
     if (input.waiting) all |= event::read;
     if (output.waiting) all |= event::write;
     return all;
@@ -124,10 +125,13 @@ bool readiness_driver::submit(operation& op) noexcept {
         case operation_kind::ready: break;
         }
         auto& ready = static_cast<ready_operation&>(op);
-        if (ready.standing)
-            bag_.modify(op.descriptor, bag_.get(op.descriptor).data.wanted());
-        else
-            stand(ready);
+        if (ready.standing) {
+            const auto at = bag_.get(op.descriptor);
+            bag_.modify(at, at.data.wanted());
+        } else {
+            join(op.descriptor, ready.interest).data.watchers.push(ready);
+            ready.standing = true;
+        }
         return false;
     } catch (...) {
         op.error = current_error();
@@ -136,30 +140,27 @@ bool readiness_driver::submit(operation& op) noexcept {
 }
 
 bool readiness_driver::begin(operation& op, side entry::* which, event direction) {
-    const bool known = bag_.contains(op.descriptor);
-    side* at = known ? &(bag_.get(op.descriptor).data.*which) : nullptr;
-    if (at && at->waiting) {
+    std::optional<key<entry>> at;
+    if (bag_.contains(op.descriptor)) at.emplace(bag_.get(op.descriptor));
+    side* mine = at ? &(at->data.*which) : nullptr;
+    if (mine && mine->waiting) {
         op.error = sys::error_of(std::errc::device_or_resource_busy);
         return true;
     }
-    if (!(at && at->exhausted) && attempt(op)) {
-        if (at) at->exhausted = took_all(op);
+    if (!(mine && mine->exhausted) && attempt(op)) {
+        if (mine) mine->exhausted = took_all(op);
         return true;
     }
     op.error = {};
-    if (!known)
-        at = &(bag_.add(op.descriptor, direction).data.*which);
-    else if (bag_.get(op.descriptor).data.watchers)
-        at = &(join(op.descriptor, direction).data.*which);
-    else if (const event asked = bag_.interest(op.descriptor); !(asked & direction))
-        bag_.modify(op.descriptor, asked | direction);
-    at->waiting = &op;
+    if (!at)
+        mine = &(bag_.add(op.descriptor, direction).data.*which);
+    else if (at->data.watchers)
+        mine = &(join(op.descriptor, direction).data.*which);
+    else if (const event asked = bag_.interest(*at); !(asked & direction))
+        bag_.modify(*at, asked | direction);
+    mine->waiting = &op;
     op.state = operation_state::waiting;
     return false;
-}
-
-void readiness_driver::stand(ready_operation& op) {
-    op.join(join(op.descriptor, op.interest).data.watchers);
 }
 
 /// Whoever joins others on a descriptor may be speaking of another file, for watches may not know yet that
@@ -181,7 +182,7 @@ void readiness_driver::cancel(operation& op) noexcept {
         auto& ready = static_cast<ready_operation&>(op);
         if (!ready.standing) return;
         const auto at = bag_.get(op.descriptor);
-        end(ready.leave(at.data.watchers), cancelled);
+        end(at.data.watchers, ready, cancelled);
         if (at.data.idle())
             bag_.remove(at);
         else
@@ -211,10 +212,16 @@ void readiness_driver::end(operation& op, std::error_code error) noexcept {
     if (op.state != operation_state::completed) completed.push(op);
 }
 
+void readiness_driver::end(sibling_chain& of, ready_operation& op, std::error_code error) noexcept {
+    of.remove(op);
+    op.standing = false;
+    end(op, error);
+}
+
 void readiness_driver::end_all(entry& of, std::error_code error) noexcept {
     for (side* each : {&of.input, &of.output})
         if (each->waiting) end(*std::exchange(each->waiting, nullptr), error);
-    while (of.watchers) end(of.watchers->leave(of.watchers), error);
+    while (of.watchers) end(of.watchers, *of.watchers.first(), error);
 }
 
 // --- waiting -------------------------------------------------------------------------------------
@@ -222,7 +229,7 @@ void readiness_driver::end_all(entry& of, std::error_code error) noexcept {
 void readiness_driver::wait(time_point deadline) {
     for (const auto& [key, events] : bag_.select_until(deadline)) {
         event unclaimed = events - event::hangup;
-        for (ready_operation* each = key.data.watchers; each; each = each->next_sibling) {
+        for (auto* each = key.data.watchers.first(); each; each = each->next_sibling) {
             const event told = events & each->audible();
             if (!told) continue;
             unclaimed -= told & askable;

@@ -31,20 +31,22 @@ class readiness_driver final : public driver {
         operation* waiting = nullptr;
         bool exhausted = false;  ///< the last attempt took all there was: wait before the next
     };
+    using sibling_chain =
+        chain<ready_operation, &ready_operation::next_sibling, &ready_operation::previous_sibling>;
     /// Who waits for a descriptor.
     struct entry {
-        side input;                           ///< recv, accept
-        side output;                          ///< send, connect
-        ready_operation* watchers = nullptr;  ///< those that stand, the newest first
+        side input;              ///< recv, accept
+        side output;             ///< send, connect
+        sibling_chain watchers;  ///< those that stand
 
         event wanted() const noexcept;
         bool idle() const noexcept { return !input.waiting && !output.waiting && !watchers; }
     };
 
     bool begin(operation& op, side entry::* which, event direction);
-    void stand(ready_operation& op);
     key<entry> join(native_handle descriptor, event interest);
     void end(operation& op, std::error_code error) noexcept;
+    void end(sibling_chain& of, ready_operation& op, std::error_code error) noexcept;
     void end_all(entry& of, std::error_code error) noexcept;
     void tell_operations(entry& at, native_handle descriptor, event events, event unclaimed);
     void go_on(side& at, bool lost) noexcept;

@@ -5,6 +5,7 @@
 
 #include <selectors/signals.hpp>
 
+#include "loop/handle_callback.hpp"
 #include "loop/subscription.hpp"
 #include "system/process.hpp"
 
@@ -14,7 +15,7 @@ namespace detail {
 /// Belongs to its handle, then to the loop until the last of its letters was read.
 struct signals_node final : tenant {
     signals_node(loop_state& on, callback<void(int)>&& call, const std::source_location& from) noexcept
-        : tenant{&leave}, home{on}, where_{from}, tell_{std::move(call)} {
+        : tenant{&leave}, home{on}, heard_{std::move(call), from} {
         home.hold();
         home.move_in(*this);
     }
@@ -24,6 +25,7 @@ struct signals_node final : tenant {
 
     void subscribe(int number);
     void end() noexcept;
+    void destroy_if_done() noexcept;
 
     loop_state& home;
     bool leaving = false;  ///< nobody rings any more
@@ -35,21 +37,17 @@ struct signals_node final : tenant {
         static void read_number(letter& self, loop_state* on) {
             auto& mine = static_cast<each_number&>(self);
             mine.answer();
-            mine.of.heard(mine.number, on);
+            mine.of.tell(mine.number, on);
         }
         signals_node& of;
     };
 
     static void leave(tenant& self) noexcept { static_cast<signals_node&>(self).fall_silent(); }
-    void heard(int number, loop_state* on);
+    void tell(int number, loop_state* on);
     void fall_silent() noexcept;
-    void destroy_if_done() noexcept;
 
     std::deque<each_number> numbers_;  // which stay where they are
-    std::source_location where_;
-    callback<void(int)> tell_;
-    bool owned_ = true;     ///< its handle lives
-    bool calling_ = false;  ///< it is being called: destroy nothing of it
+    handle_callback<int> heard_;
 };
 
 void signals_node::subscribe(int number) {
@@ -58,25 +56,15 @@ void signals_node::subscribe(int number) {
     detail::subscribe(numbers_.emplace_back(*this, number));
 }
 
-void signals_node::heard(int number, loop_state* on) {
-    if (!on || !owned_) return destroy_if_done();
-    struct ending {
-        ~ending() {
-            node.calling_ = false;
-            if (!node.owned_) node.tell_ = {};
-            node.destroy_if_done();
-        }
-        signals_node& node;
-    } const ending{*this};
-    calling_ = true;
-    home.call("signal", where_, home.now(), [&] { tell_(number); });
+void signals_node::tell(int number, loop_state* on) {
+    if (!on || !heard_.owned()) return destroy_if_done();
+    heard_.tell(*this, home, "signal", number);
 }
 
 void signals_node::end() noexcept {
-    const callback<void(int)> dropped = calling_ ? callback<void(int)>{} : std::move(tell_);
+    const auto dropped = heard_.give_up();
     fall_silent();
     home.move_out(*this);
-    owned_ = false;
     destroy_if_done();
 }
 
@@ -87,7 +75,7 @@ void signals_node::fall_silent() noexcept {
 
 /// Not while the loop has a letter of it, or a callback of it has yet to return.
 void signals_node::destroy_if_done() noexcept {
-    if (owned_ || calling_) return;
+    if (!heard_.over()) return;
     for (const each_number& each : numbers_)
         if (each.rung()) return;
     delete this;

@@ -5,19 +5,13 @@
 #include "system/system.hpp"
 
 namespace selectors::detail {
-namespace {
-
-/// Of each kind of callback as many as this in one turn: what one flooder can add to the others' waiting.
-constexpr int turn_budget = 128;
-
-}  // namespace
 
 loop_state::loop_state(std::unique_ptr<driver> carrier)
     : carrier_{std::move(carrier)}, timers_{carrier_->now()}, now_{carrier_->now()} {}
 
 void loop_state::close() noexcept {
     const state_holder held{*this};
-    while (tenant* const newest = tenants_) {
+    while (tenant* const newest = tenants_.first()) {
         move_out(*newest);
         newest->evict(*newest);
     }
@@ -88,19 +82,19 @@ void loop_state::turn(time_point deadline) {
     called_ = 0;
     ++stats.turns;
     if (observer) observer->turn_begins(now_);
-    mail_.empty_into(posted_);
     // What the last turn had no time for comes first. Cancelled operations among it are no reason to stay
     // awake: nobody is called.
     if (tell_completed()) {
         wait(deadline);
         now_ = carrier_->now();
-        if (!leaving() && fire_timers() && tell_completed() && read_letters(posted_, stats.posts))
-            read_letters(deferred_, stats.deferred);
+        if (!leaving() && fire_timers() && tell_completed() && read_letters(posted_))
+            read_letters(deferred_);
     }
     if (observer) observer->turn_ends(now_, called_);
 }
 
-/// Sleeps only if nothing was done and nothing is left to do; looks what is ready in any case.
+/// Sleeps only if nothing was done and nothing is left to do; looks what is ready in any case. If it throws,
+/// the mailbox takes the loop for asleep until the next: whoever posts meanwhile wakes it, needlessly.
 void loop_state::wait(time_point deadline) {
     ++stats.waits;
     if (close_waiters_) [[unlikely]]
@@ -109,12 +103,7 @@ void loop_state::wait(time_point deadline) {
         called_ == 0 && posted_.empty() && deferred_.empty() && carrier_->completed.empty();
     if (idle) deadline = std::min(deadline, timers_.next());
     if (!idle || (deadline > now_ && !mail_.fall_asleep())) deadline = time_point::min();
-    try {
-        carrier_->wait(deadline);
-    } catch (...) {
-        mail_.empty_into(posted_);
-        throw;
-    }
+    carrier_->wait(deadline);
     mail_.empty_into(posted_);
 }
 
@@ -131,12 +120,11 @@ bool loop_state::tell_completed() {
 }
 
 /// What comes meanwhile is for the next turn.
-bool loop_state::read_letters(letter_queue& queue, std::uint64_t& count) {
+bool loop_state::read_letters(letter_queue& queue) {
     const letter* const newest = queue.newest();
     for (int left = turn_budget; left > 0 && !queue.empty(); --left) {
         letter& next = queue.pop();
         const bool last = &next == newest;
-        ++count;
         next.read(next, this);
         if (leaving()) return false;
         if (last) break;
@@ -166,21 +154,16 @@ void loop_state::observed(const char* kind, const std::source_location& where, t
 
 void loop_state::tell_of_close(close_waiter& who) noexcept {
     who.closes = sys::closes;
-    if (std::exchange(who.waiting, true)) return;
-    who.previous = nullptr;
-    who.next = std::exchange(close_waiters_, &who);
-    if (who.next) who.next->previous = &who;
+    if (!std::exchange(who.waiting, true)) close_waiters_.push(who);
 }
 
 void loop_state::forget(close_waiter& gone) noexcept {
-    if (!std::exchange(gone.waiting, false)) return;
-    if (gone.next) gone.next->previous = gone.previous;
-    (gone.previous ? gone.previous->next : close_waiters_) = gone.next;
+    if (std::exchange(gone.waiting, false)) close_waiters_.remove(gone);
 }
 
 void loop_state::tell_of_closes() noexcept {
-    for (close_waiter *each = close_waiters_, *next; each; each = next) {
-        next = each->next;
+    for (close_waiter *each = close_waiters_.first(), *next; each; each = next) {
+        next = each->next_waiter;
         if (each->closes == sys::closes) continue;
         forget(*each);
         each->tell(*each);

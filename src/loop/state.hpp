@@ -20,8 +20,8 @@ struct close_waiter {
     using teller = void (*)(close_waiter& self) noexcept;
     explicit close_waiter(teller to) noexcept : tell{to} {}
     teller tell;
-    close_waiter* next = nullptr;
-    close_waiter* previous = nullptr;
+    close_waiter* next_waiter = nullptr;
+    close_waiter* previous_waiter = nullptr;
     unsigned closes = 0;  ///< that there were when it began to wait
     bool waiting = false;
 };
@@ -34,7 +34,11 @@ struct tenant {
     tenant* next_tenant = nullptr;
     tenant* previous_tenant = nullptr;
     notice evict;
+    bool in = false;
 };
+
+/// Of each kind of callback as many as this at a time: what one flooder can add to the others' waiting.
+constexpr int turn_budget = 128;
 
 class loop_state {
   public:
@@ -97,15 +101,12 @@ class loop_state {
     // --- tenants -----------------------------------------------------------------------------------
 
     void move_in(tenant& who) noexcept {
-        who.next_tenant = std::exchange(tenants_, &who);
-        if (who.next_tenant) who.next_tenant->previous_tenant = &who;
+        tenants_.push(who);
+        who.in = true;
     }
     /// Of one that has moved out already nothing is asked.
     void move_out(tenant& who) noexcept {
-        if (tenants_ != &who && !who.previous_tenant) return;
-        if (who.next_tenant) who.next_tenant->previous_tenant = who.previous_tenant;
-        (who.previous_tenant ? who.previous_tenant->next_tenant : tenants_) = who.next_tenant;
-        who.next_tenant = who.previous_tenant = nullptr;
+        if (std::exchange(who.in, false)) tenants_.remove(who);
     }
 
     // --- callbacks ---------------------------------------------------------------------------------
@@ -137,7 +138,7 @@ class loop_state {
     bool fire_timers();
     void fire(timer& due);
     bool tell_completed();
-    bool read_letters(letter_queue& queue, std::uint64_t& count);
+    bool read_letters(letter_queue& queue);
     void observed(const char* kind, const std::source_location& where, time_point due,
                   callback<void()> call);
 
@@ -146,8 +147,8 @@ class loop_state {
     mailbox mail_;
     letter_queue posted_;
     letter_queue deferred_;
-    close_waiter* close_waiters_ = nullptr;
-    tenant* tenants_ = nullptr;  ///< the newest first
+    chain<close_waiter, &close_waiter::next_waiter, &close_waiter::previous_waiter> close_waiters_;
+    chain<tenant, &tenant::next_tenant, &tenant::previous_tenant> tenants_;
     timer* firing_ = nullptr;  ///< whose callback is running, wherever it is by now
     time_point now_;
     std::uint64_t called_ = 0;  ///< callbacks, in this turn

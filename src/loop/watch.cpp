@@ -4,7 +4,7 @@
 
 #include <selectors/watch.hpp>
 
-#include "loop/state.hpp"
+#include "loop/handle_callback.hpp"
 
 namespace selectors {
 namespace detail {
@@ -13,7 +13,7 @@ namespace detail {
 struct watch_node final : ready_operation {
     watch_node(loop_state& on, native_handle number, event wanted, callback<void(event)>&& call,
                const std::source_location& from) noexcept
-        : ready_operation{number, &told}, state_of{on}, where{from}, ready{std::move(call)} {
+        : ready_operation{number, &told}, state_of{on}, ready{std::move(call), from} {
         interest = wanted;
         on.hold();
     }
@@ -26,15 +26,13 @@ struct watch_node final : ready_operation {
     void end() noexcept;
 
     loop_state& state_of;
-    std::source_location where;
-    callback<void(event)> ready;
-    bool owned = true;     ///< its handle lives
-    bool calling = false;  ///< it is being called: destroy nothing of it
+    handle_callback<event> ready;
+
+    void destroy_if_done() noexcept;
 
   private:
     void told_of_end();
-    void tell(event found);
-    void destroy_if_done() noexcept;
+    void tell(event found) { ready.tell(*this, state_of, "watch", found); }
 };
 
 namespace {
@@ -58,34 +56,21 @@ void watch_node::told(operation& op) {
 
 /// It was cancelled; or the descriptor is lost.
 void watch_node::told_of_end() {
-    if (!owned) return destroy_if_done();
+    if (!ready.owned()) return destroy_if_done();
     if (interest && !state_of.closed()) tell(event::error);
 }
 
-void watch_node::tell(event found) {
-    struct ending {
-        ~ending() {
-            node.calling = false;
-            if (!node.owned) node.destroy_if_done();
-        }
-        watch_node& node;
-    } const ending{*this};
-    calling = true;
-    state_of.call("watch", where, state_of.now(), [&] { ready(found); });
-}
-
 void watch_node::end() noexcept {
-    const callback<void(event)> dropped = calling ? callback<void(event)>{} : std::move(ready);
-    owned = false;
+    const auto dropped = ready.give_up();
     if (standing)
         state_of.carrier().cancel(*this);  // and is told of it
     else
         destroy_if_done();
 }
 
-/// Not while the driver has it in its queue, or a callback of it has yet to return.
+/// Not while the driver has it in its queue, or its callback has yet to return.
 void watch_node::destroy_if_done() noexcept {
-    if (!owned && !calling && !standing && state == operation_state::idle) delete this;
+    if (ready.over() && !standing && state == operation_state::idle) delete this;
 }
 
 }  // namespace detail

@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <span>
 #include <system_error>
-#include <utility>
 
 #include <selectors/address.hpp>
 #include <selectors/buffer.hpp>
@@ -89,21 +88,9 @@ struct ready_operation : operation {
         return interest ? interest | event::error | event::hangup : event::none;
     }
 
-    /// For drivers: in and out of the list of those that stand for the same descriptor.
+    // The driver's: its chain of those that stand for the same descriptor.
     ready_operation* next_sibling = nullptr;
     ready_operation* previous_sibling = nullptr;
-    void join(ready_operation*& list) noexcept {
-        standing = true;
-        next_sibling = std::exchange(list, this);
-        if (next_sibling) next_sibling->previous_sibling = this;
-    }
-    ready_operation& leave(ready_operation*& list) noexcept {
-        standing = false;
-        if (next_sibling) next_sibling->previous_sibling = previous_sibling;
-        (previous_sibling ? previous_sibling->next_sibling : list) = next_sibling;
-        next_sibling = previous_sibling = nullptr;
-        return *this;
-    }
 };
 
 }  // namespace selectors::detail
