@@ -9,7 +9,8 @@
 //
 // Tells once, and reaps it; no other child is touched. One that has ended already is told of in the next
 // turn. Nobody else must wait for it meanwhile, by wait(2) for any child or a second handle, and SIGCHLD
-// must not be ignored: then the answer may be gone, and `exit_status::unknown` is told.
+// must not be ignored: then the answer may be gone, and `exit_status::unknown` is told. So it is in a process
+// that was forked from this one, whose child it is not.
 //
 // By a pidfd, which is one descriptor a child, where the kernel has them (Linux 5.3) and one is to be had;
 // else by SIGCHLD, as signals.hpp has it, whose every arrival costs a system call for each child.

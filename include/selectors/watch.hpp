@@ -5,8 +5,9 @@
 //
 // It owns nothing but itself: other people's libraries, which own their descriptors and say when to watch
 // which, live on this and on timers. So it forgives what they do: any number of watches may be on one
-// descriptor; one may be closed, and its number used anew, before its watch goes. A watch is of the file that
-// had the number when the watch was made: for another file make it anew, for `modify` cannot know.
+// descriptor; one may be closed, and its number used anew, before its watch goes. That should be soon: until
+// then poll and select may tell it of the new file, and io_uring keeps the old one open. A watch is of the file
+// that had the number when the watch was made: for another make it anew, for `modify` cannot know.
 //
 // Level-triggered: a callback that leaves something unread is called again in the next turn. It may be
 // called once in vain, when another callback of the same turn took what there was.
