@@ -211,6 +211,24 @@ CASE(a_listener_that_finishes_loses_nobody_who_had_connected) {
     EXPECT_NO_THROW(listen(where));
 }
 
+CASE(a_listener_that_finishes_beside_siblings_lets_nobody_in_any_more) {
+    NEEDS(shared_ports);
+    if (backend_is("kqueue"))
+        NOT_EXPRESSIBLE("only Linux makes a listening socket deaf before it closes");
+    loop loop{backend()};
+    listener door{
+        loop, listen(address::loopback(0), shared_port), [](const accepted&) {}, {.siblings = true}};
+    const auto heard = visitors(door, 1);
+    EXPECT_TRUE(turns_until(loop, [&] { return loop.stats().accepts == 1; }));
+    door.finish();
+    const socket late = or_throw(connect(door.local_address()));
+    selector bag;
+    bag.add(late, event::write);
+    EXPECT_TRUE(bag.select(10ms).empty());
+    EXPECT_TRUE(turns_until(loop, [&] { return door.size() == 0; }));
+    EXPECT_EQ(loop.stats().accepts, 1U);
+}
+
 CASE(a_closed_listener_frees_its_address_at_once) {
     loop loop{backend()};
     std::optional<address> where;
