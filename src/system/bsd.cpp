@@ -15,10 +15,6 @@
 namespace selectors::sys {
 namespace {
 
-std::unexpected<std::error_code> failure() noexcept {
-    return std::unexpected{last_error()};
-}
-
 // Elsewhere than on macOS its half is compiled by the tests alone, so that it is compiled and run at all.
 #if defined(__APPLE__) || defined(SELECTORS_AS_ON_MACOS)
 

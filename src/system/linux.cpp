@@ -22,14 +22,13 @@ constexpr int flags(bool nonblocking) noexcept {
 
 result<native_handle> open_socket(int domain, int type, bool nonblocking) noexcept {
     const int made = ::socket(domain, type | flags(nonblocking), 0);
-    if (made < 0) return std::unexpected{last_error()};
+    if (made < 0) return failure();
     return made;
 }
 
 result<std::pair<native_handle, native_handle>> open_pair(bool nonblocking) noexcept {
     int ends[2];
-    if (::socketpair(AF_UNIX, SOCK_STREAM | flags(nonblocking), 0, ends) < 0)
-        return std::unexpected{last_error()};
+    if (::socketpair(AF_UNIX, SOCK_STREAM | flags(nonblocking), 0, ends) < 0) return failure();
     return std::pair{ends[0], ends[1]};
 }
 
@@ -54,7 +53,7 @@ result<native_handle> accept(native_handle descriptor, sockaddr* peer, std::size
     auto length = static_cast<socklen_t>(size);
     do got = ::accept4(descriptor, peer, &length, flags(nonblocking));
     while (got < 0 && errno == EINTR);
-    if (got < 0) return std::unexpected{last_error()};
+    if (got < 0) return failure();
     size = length;
     return got;
 }
@@ -66,7 +65,7 @@ int poll(pollfd* first, std::size_t count, const timespec* timeout) noexcept {
 /// pidfd_open(2), from Linux 5.3; the C library has it from 2.36.
 result<native_handle> open_process(std::int64_t number) noexcept {
     const long made = ::syscall(SYS_pidfd_open, static_cast<pid_t>(number), 0);
-    if (made < 0) return std::unexpected{last_error()};
+    if (made < 0) return failure();
     return static_cast<native_handle>(made);
 }
 

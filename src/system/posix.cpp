@@ -26,10 +26,6 @@ constexpr int no_signal = MSG_NOSIGNAL;
 constexpr int no_signal = 0;  // macOS: SO_NOSIGPIPE, set when the socket is made
 #endif
 
-std::unexpected<std::error_code> failure() noexcept {
-    return std::unexpected{last_error()};
-}
-
 /// Calls until no signal interrupts.
 template <class Call>
 auto uninterrupted(Call call) noexcept {

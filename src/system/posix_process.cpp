@@ -10,10 +10,6 @@
 namespace selectors::sys {
 namespace {
 
-std::unexpected<std::error_code> failure() noexcept {
-    return std::unexpected{last_error()};
-}
-
 // --- signals -------------------------------------------------------------------------------------
 
 /// More than any system has: FreeBSD has 128. Whether there is one of a number, the system says.

@@ -26,6 +26,10 @@ namespace selectors::sys {
 
 /// What the last call that failed in this thread has left: errno as a code, or Winsock's.
 std::error_code last_error() noexcept;
+/// That, where a result is wanted.
+inline std::unexpected<std::error_code> failure() noexcept {
+    return std::unexpected{last_error()};
+}
 /// A number of the system's as a code: of errno, or Winsock's.
 std::error_code error_from(int number) noexcept;
 /// The system's own code for something that the library finds out itself.

@@ -86,10 +86,6 @@ class winsock_category final : public std::error_category {
     }
 };
 
-std::unexpected<std::error_code> failure() noexcept {
-    return std::unexpected{last_error()};
-}
-
 result<void> succeeded(int outcome) noexcept {
     if (outcome == SOCKET_ERROR) return failure();
     return {};
