@@ -78,7 +78,8 @@ class SELECTORS_API listener {
     void add(socket door);
 
     /// What is told that an address failed and was closed, and why. Without it that is thrown, as a
-    /// std::system_error that names the address, out of loop::run, once.
+    /// std::system_error that names the address, out of loop::run, once. Neither this nor what follows may be
+    /// replaced from inside itself.
     void on_error(callback<void(std::error_code)> told);
 
     /// What is told that accepting pauses for want of descriptors or memory, and why: once, until somebody

@@ -7,8 +7,8 @@
 //     connection.idle.at(loop.now() + 30s);             // the same from the turn's time: no clock is read
 //
 // Never early: not by a nanosecond of the steady clock. Timers fire in the order of their deadlines; those
-// with the same deadline in the order they were armed, but for those that were already armed, or had just
-// been cancelled, for a time that was no later: they come anywhere among their equals. The loop keeps nothing
+// with the same deadline in the order they were armed, but for those that were already armed, or had been
+// cancelled, for a time that was still to come and no later: they come anywhere among their equals. The loop keeps nothing
 // of a timer but links through it, so a timer is 64 bytes and the room for its callback, and arming cannot
 // fail. To cancel, or to arm anew for later, costs least: no more than to write it down.
 //
@@ -47,8 +47,8 @@ class SELECTORS_API timer : detail::timer_node {
     timer& operator=(timer&& other) noexcept;
     ~timer();
 
-    /// Fires once, then. A time that has passed is due with the next turn, or in this one if the timer
-    /// was due in it anyway. Armed before, it is armed anew. Throws std::logic_error on a timer of no
+    /// Fires once, then. A time that has passed is due with the next turn, or still in this one, but in no
+    /// turn twice. Armed before, it is armed anew. Throws std::logic_error on a timer of no
     /// loop; if the loop is gone it does nothing.
     void at(clock::time_point when);
     /// Fires once, so long after now: the clock is read, for a turn may have lasted.

@@ -109,6 +109,7 @@ child::child(loop& on, std::int64_t process, callback<void(exit_status)> ended, 
     if (process <= 0)
         throw std::invalid_argument(std::to_string(process) +
                                     " is no process's number: those are above zero");
+    on.state().require_open("a child");
     child made;
     made.node_ = new detail::child_node{on.state(), process, std::move(ended), where};
     made.node_->begin();

@@ -1,6 +1,6 @@
 // loop/list.hpp - nodes of other people's in a row, linked through themselves: nothing allocates or throws.
 //
-// A node stays where it is while it is in one, and is in one at a time.
+// A node stays where it is meanwhile. By one pair of links it is in one row at a time.
 #pragma once
 
 #include <utility>

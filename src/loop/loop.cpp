@@ -48,7 +48,7 @@ std::size_t loop::turn_until(clock::time_point deadline) {
 }
 
 std::size_t loop::turn_for(std::chrono::nanoseconds timeout) {
-    return state_->run_once(detail::after(state_->carrier().now(), timeout));
+    return state_->run_once(detail::after(state_->clock(), timeout));
 }
 
 void loop::stop() noexcept {
@@ -72,7 +72,7 @@ loop::clock::time_point loop::now() const noexcept {
 }
 
 void loop::spin(std::chrono::nanoseconds duration) noexcept {
-    state_->carrier().spin(duration);
+    if (!state_->closed()) state_->carrier().spin(duration);
 }
 
 void loop::observe(loop_observer* observer) noexcept {

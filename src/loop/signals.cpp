@@ -14,7 +14,7 @@ namespace detail {
 
 /// Belongs to its handle, then to the loop until the last of its letters was read.
 struct signals_node final : tenant {
-    signals_node(loop_state& on, callback<void(int)>&& call, const std::source_location& from) noexcept
+    signals_node(loop_state& on, callback<void(int)>&& call, const std::source_location& from)
         : tenant{&leave}, home{on}, heard_{std::move(call), from} {
         home.hold();
         home.move_in(*this);
@@ -87,6 +87,7 @@ signals::signals(loop& on, std::span<const int> numbers, callback<void(int)> tel
     for (const int number : numbers)
         if (const char* const why = sys::why_not_catchable(number))
             throw std::invalid_argument("signal " + std::to_string(number) + " " + why);
+    on.state().require_open("signals");
     signals made;
     made.node_ = new detail::signals_node{on.state(), std::move(tell), where};
     for (const int number : numbers) made.node_->subscribe(number);

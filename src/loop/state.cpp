@@ -1,6 +1,7 @@
 #include "loop/state.hpp"
 
 #include <stdexcept>
+#include <string>
 
 #include "system/system.hpp"
 
@@ -32,6 +33,10 @@ void loop_state::close() noexcept {
         thrown_away.read(thrown_away, nullptr);
     }
     while (timer_node* each = timers_.any()) timers_.remove(*each);
+}
+
+void loop_state::require_open(const char* what) const {
+    if (closed()) throw std::logic_error(std::string{what} + " cannot be made while the loop goes");
 }
 
 // --- going round -----------------------------------------------------------------------------------

@@ -40,7 +40,8 @@ struct tenant {
 /// Of each kind of callback as many as this at a time: what one flooder can add to the others' waiting.
 constexpr int turn_budget = 128;
 
-class loop_state {
+/// Aligned to leave an address room for a timer's flags.
+class alignas(timer_node::flags + 1) loop_state {
   public:
     /// Held once.
     explicit loop_state(std::unique_ptr<driver> carrier);
@@ -55,6 +56,8 @@ class loop_state {
     bool closed() const noexcept { return carrier_ == nullptr; }
     /// Only while it is not closed.
     driver& carrier() noexcept { return *carrier_; }
+    /// Throws std::logic_error if it is: `what` cannot be made any more.
+    void require_open(const char* what) const;
 
     // --- going round -------------------------------------------------------------------------------
 
@@ -69,7 +72,10 @@ class loop_state {
         woken_.store(true, std::memory_order_relaxed);
         ring();
     }
+    /// The turn's time.
     time_point now() const noexcept { return now_; }
+    /// The time; of a loop that is closed its last turn's.
+    time_point clock() const noexcept { return closed() ? now_ : carrier_->now(); }
     /// Whether nobody may be called any more in this turn.
     bool leaving() const noexcept { return stopping_.load(std::memory_order_relaxed); }
 
@@ -83,8 +89,8 @@ class loop_state {
 
     // --- timers ------------------------------------------------------------------------------------
 
-    /// Whatever a callback arms is due in a later turn: else one that arms itself for now would never let
-    /// the others come.
+    /// What has fired in this turn does not fire in it again: else a timer that arms itself for now would
+    /// never let the others come.
     void arm(timer& which, time_point deadline) noexcept {
         timers_.arm(which, std::max(deadline, now_ + nanoseconds{1}));
     }

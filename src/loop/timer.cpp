@@ -6,8 +6,6 @@
 
 namespace selectors {
 
-static_assert(alignof(detail::loop_state) > detail::timer_node::flags);
-
 timer::timer(loop& on, callback<void()> fire, std::source_location where)
     : where_{where}, fire_{std::move(fire)} {
     owner = reinterpret_cast<std::uintptr_t>(&on.state());
@@ -53,8 +51,7 @@ void timer::throw_unarmable() {
 }
 
 void timer::arm_after(std::chrono::nanoseconds delay) {
-    at(state() && !state()->closed() ? detail::after(state()->carrier().now(), delay)
-                                     : clock::time_point::max());
+    at(state() ? detail::after(state()->clock(), delay) : clock::time_point::max());
 }
 
 void timer::arm_every(std::chrono::nanoseconds period) {

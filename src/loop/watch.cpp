@@ -100,7 +100,7 @@ watch loop::watch(socket_view what, event interest, callback<void(event)> ready,
     if (!can_be_open(what.descriptor()))
         throw std::invalid_argument("the descriptor of a watch is none: was the socket moved from "
                                     "before its view was taken, or never opened?");
-    if (state_->closed()) throw std::logic_error("a watch was made while the loop went");
+    state_->require_open("a watch");
     auto node = std::make_unique<detail::watch_node>(*state_, what.descriptor(), interest,
                                                      std::move(ready), where);
     if (state_->carrier().submit(*node))

@@ -1,4 +1,4 @@
-// loop/wheel.hpp - the armed timers of a loop, in a hierarchical timing wheel (Varghese and Lauck, 1987).
+// loop/wheel.hpp - the timers of a loop, in a hierarchical timing wheel (Varghese and Lauck, 1987).
 //
 //     wheel timers{now};
 //     timers.arm(node, deadline);                          // O(1), as are cancel, remove and replace
@@ -13,20 +13,20 @@
 // the cursor, is not later than any deadline. A node is filed at the highest digit in which its deadline
 // differs from the cursor, in the slot of its deadline's digit there; one that does not differ, in the
 // cursor's own slot of the lowest level. So
-// - every deadline of a lower level comes before every one of a higher level, and within a level slot comes
-//   before slot: the first to come is found by counting zeros in two words;
+// - every deadline of a lower level, as it was filed, comes before every one of a higher level, and within a
+//   level slot comes before slot: the first to come is found by counting zeros in two words;
 // - a slot of the lowest level stands for one single deadline;
 // - where a deadline belongs depends on it and on the cursor alone: equal ones are filed in one slot, and as
 //   nodes are appended, and moved to another slot in their order, they stay in that order.
 // The cursor never enters a slot that holds anything but by `enter`, which spreads it over the levels below:
-// so each node moves at most nine times in its life, and most of them twice or never.
+// so each node moves at most nine times, and most of them twice or never, unless it is armed anew.
 //
 // What most timers are for does not come to pass, and to take one out of its slot touches three nodes, each
 // a cache miss. So a cancel only marks the node, and a deadline that is later than the one before is only
-// noted: the node is stale, and its slot earlier than where it belongs. It is seen to when the wheel comes to
-// that slot: then the cancelled is dropped, and the other filed where it belongs by now. So what was put off
-// is done once for all the times that it was asked for: at 10^6 timers 17 instead of 55 ns each time to push
-// out, and about 35 ns once.
+// noted: the node is stale, and its slot earlier than where it belongs. It is seen to when that slot is the
+// first: then the cancelled is dropped, and the other filed where it belongs by now. So what was put off is
+// done once for many times that it was asked for: at 10^6 timers 17 instead of 55 ns each time to push out,
+// and about 35 ns once.
 #pragma once
 
 #include <algorithm>
@@ -40,7 +40,7 @@
 
 namespace selectors::detail {
 
-/// 40 KB, most of them never touched.
+/// 40 KB.
 class wheel {
   public:
     using time_point = std::chrono::steady_clock::time_point;
@@ -239,7 +239,8 @@ class wheel {
     /// Spreads the first slot over the levels below, which are empty; the cursor is then at the earliest time
     /// that the slot may hold. With many timers every node is a cache miss, and where the next one lies only
     /// the node knows: so it goes from both ends at once, two misses at a time, which halves what firing
-    /// costs. In each slot the nodes from the front half come before those from the back half.
+    /// costs. In each slot below, the nodes from the front half come before those from the back half. What was
+    /// cancelled is dropped, and what belongs in another slot by now is filed there.
     [[gnu::noinline]] void enter(unsigned entered) noexcept {
         timer_node* front = heads_[entered].next;
         timer_node* back = heads_[entered].previous;
@@ -247,8 +248,8 @@ class wheel {
         cursor_ = ticks(heads_[entered].deadline);
         const unsigned below = entered / digits * digits;
         timer_node* seams[slots];  // of slots below: the last node of the front half, or the head
-        /// Returns where the seam is that the next one from the front goes behind.
         timer_node* dropped;
+        /// Returns where the seam is that the next one from the front goes behind.
         const auto spread = [&](timer_node& node) -> timer_node*& {
             // It is soon due, and its callback, whose end lies this far behind, is another miss.
             __builtin_prefetch(reinterpret_cast<const std::byte*>(&node) + 80);
@@ -284,7 +285,8 @@ class wheel {
     std::uint64_t occupied_words_ = 0;
     std::uint64_t occupied_[slots / 64] = {};
     /// A slot is a ring of nodes with its head among them; empty, its head has no previous. The head's deadline
-    /// is one before which nothing in the slot is due: the earliest that came in since it was empty.
+    /// is one before which nothing in the slot is due: the earliest that came in since it was empty, or since
+    /// the wheel looked at the one that was left.
     timer_node heads_[slots];
 };
 

@@ -11,6 +11,8 @@
 
 #include "failing_allocations.hpp"
 #include "loop/readiness.hpp"
+#include "loop/signalling.hpp"
+#include "loop/started_process.hpp"
 
 namespace selectors {
 namespace {
@@ -188,6 +190,32 @@ TEST_P(every_allocation_of_a_loop, may_fail_while_it_listens) {
         const socket client = or_throw(connect(here));
         loop.run();
         EXPECT_EQ(served, 1);
+    });
+}
+
+TEST_P(every_allocation_of_a_loop, may_fail_as_signals_and_children_are_awaited) {
+    using namespace testing;
+    sweep(GetParam(), [](loop& loop) {
+        started_process process{3};
+        int heard = 0;
+        std::optional<exit_status> ended;
+        const auto told = [&, l = large{}] {
+            (void)l;
+            if (heard == 2 && ended) loop.stop();
+        };
+        const signals hearing{loop, {first_signal, second_signal}, [&, told](int) {
+                                  ++heard;
+                                  told();
+                              }};
+        const selectors::child worker{loop, process.number(), [&, told](exit_status how) {
+                                          ended = how;
+                                          told();
+                                      }};
+        for (const int each : {first_signal, second_signal}) send_signal(each);
+        process.let_end();
+        loop.run();
+        EXPECT_EQ(heard, 2);
+        EXPECT_EQ(ended->code, 3);
     });
 }
 

@@ -52,6 +52,7 @@ class started_process {
         process_ = ::fork();
         EXPECT_GE(process_, 0);
         if (process_ != 0) return;
+        ::close(ends_[1]);  // it ends with its parent, too
         char byte;
         while (::read(ends_[0], &byte, 1) < 0) {
         }
