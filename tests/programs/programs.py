@@ -193,6 +193,11 @@ class Program:
         with open(f"/proc/{self.pid}/statm") as statm:
             return int(statm.read().split()[1]) * resource.getpagesize()
 
+    def asleep(self):
+        """Whether it waits: not running, and not held by a tracer, as it is while one looks at a call's end."""
+        with open(f"/proc/{self.pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] == "S"
+
     def processor_seconds(self):
         """User and system time; to the nanosecond where the kernel keeps it so, else in its ticks."""
         with contextlib.suppress(FileNotFoundError), open(f"/proc/{self.pid}/schedstat") as schedstat:

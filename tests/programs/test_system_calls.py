@@ -8,7 +8,7 @@ import tempfile
 import time
 import unittest
 
-from programs import BACKENDS, BATCHES, OPERATIONS_ECHO, PROGRAM, SANITIZED, Client, Program, Strace, example
+from programs import BACKENDS, BATCHES, OPERATIONS_ECHO, PROGRAM, SANITIZED, Client, Program, Strace, example, until
 
 MESSAGES = 500
 
@@ -43,6 +43,8 @@ class SteadyState(unittest.TestCase):
                         for _ in range(MESSAGES):
                             first.ask(b"x" * 64)
                             second.ask(b"y" * 3000)
+                        # An answer is there before strace has counted the call that sent it.
+                        until(server.asleep, "the server waits for more")
                         seen = counts(strace.detach())
                 print(f"  {backend}: {seen}", flush=True)
                 self.assertEqual(seen.pop("recvfrom"), 2 * MESSAGES)
