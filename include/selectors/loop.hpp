@@ -16,7 +16,8 @@
 //
 // Lifetime: a loop that goes closes what it asked of the system; callbacks that were posted and not run are
 // destroyed. Handles may outlive it and are silent. Threads: one loop, one thread; `post`, `stop` and `wake`
-// may be called from any thread, `stop` and `wake` from signal handlers, too, if they return before the loop goes.
+// may be called from any thread, `stop` and `wake` from signal handlers, too, if they return before the loop
+// goes.
 #pragma once
 
 #include <chrono>

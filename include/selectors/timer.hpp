@@ -8,9 +8,9 @@
 //
 // Never early: not by a nanosecond of the steady clock. Timers fire in the order of their deadlines; those
 // with the same deadline in the order they were armed, but for those that were already armed, or had been
-// cancelled, for a time that was still to come and no later: they come anywhere among their equals. The loop keeps nothing
-// of a timer but links through it, so a timer is 64 bytes and the room for its callback, and arming cannot
-// fail. To cancel, or to arm anew for later, costs least: no more than to write it down.
+// cancelled, for a time that was still to come and no later: they come anywhere among their equals. The loop
+// keeps nothing of a timer but links through it, so a timer is 64 bytes and the room for its callback, and
+// arming cannot fail. To cancel, or to arm anew for later, costs least: no more than to write it down.
 //
 // Lifetime: destroying or assigning to a timer disarms it, also from inside its own callback, whose captures
 // live until it returns. A timer may outlive its loop, and is silent then. Threads: the loop's.
@@ -48,8 +48,8 @@ class SELECTORS_API timer : detail::timer_node {
     ~timer();
 
     /// Fires once, then. A time that has passed is due with the next turn, or still in this one, but in no
-    /// turn twice. Armed before, it is armed anew. Throws std::logic_error on a timer of no
-    /// loop; if the loop is gone it does nothing.
+    /// turn twice. Armed before, it is armed anew. Throws std::logic_error on a timer of no loop; if the
+    /// loop is gone it does nothing.
     void at(clock::time_point when);
     /// Fires once, so long after now: the clock is read, for a turn may have lasted.
     template <class Rep, class Period>
