@@ -81,10 +81,10 @@ void watch::end(detail::watch_node* node) noexcept {
 
 void watch::modify(event interest) {
     detail::require_askable(interest);
-    if (!*this || node_->interest == interest) return;
-    node_->interest = interest;
+    if (!node_ || node_->interest == interest) return;
+    node_->interest = interest;  // one that is lost and has yet to hear of it may be silenced as well
     node_->events &= node_->audible();
-    if (node_->state_of.carrier().submit(*node_)) throw std::system_error(node_->error, "watch");
+    if (*this && node_->state_of.carrier().submit(*node_)) throw std::system_error(node_->error, "watch");
 }
 
 event watch::interest() const noexcept {

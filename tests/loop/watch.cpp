@@ -143,6 +143,18 @@ CASE(of_a_descriptor_that_is_lost_only_those_are_told_who_ask_for_something) {
     EXPECT_FALSE(asking || silent);
 }
 
+CASE(a_lost_watch_that_is_silenced_before_it_is_told_is_silent) {
+    loop loop{backend()};
+    auto [a, b] = make_pair();
+    const native_handle number = a.descriptor();
+    watch silenced = loop.watch(a, event::read, [](event) { FAIL(); });
+    a.close();
+    EXPECT_THROW((void)loop.watch(number, event::read, [](event) {}), std::system_error);
+    silenced.modify(event::none);
+    EXPECT_EQ(loop.run_once(5ms), 0U);
+    EXPECT_FALSE(silenced);
+}
+
 CASE(a_watch_of_a_closed_descriptor_is_refused) {
     loop loop{backend()};
     EXPECT_THROW((void)loop.watch(closed_descriptor(), event::read, [](event) {}), std::system_error);
