@@ -21,7 +21,7 @@
 // or through systemd; or begins the successor at a shared port, and says so (listener_options::siblings).
 // Else whom the kernel takes in the last microseconds is reset: see listener::finish.
 //
-// Costs: entering and leaving are O(1), a ticket is 96 bytes, and nothing is allocated but what its
+// Costs: entering and leaving are O(1), a ticket is 80 bytes, and nothing is allocated but what its
 // callback needs. Exceptions from a callback come out of loop::run, and the others are told all the same.
 // Lifetime: destroying a drain, a ticket or the loop is safe in their own callbacks, too. Without its
 // drain a ticket is told nothing, and `done` is not called; listeners that finish go on. Threads: the

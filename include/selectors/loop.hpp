@@ -87,20 +87,20 @@ class SELECTORS_API loop {
 
     /// A timer that is armed already: see timer::after, timer::at, timer::every.
     template <class Rep, class Period>
-    [[nodiscard]] timer after(std::chrono::duration<Rep, Period> delay, callback<void()> fire,
+    [[nodiscard]] timer after(std::chrono::duration<Rep, Period> delay, timer::action fire,
                               location where = location::current()) {
         timer made{*this, std::move(fire), where};
         made.after(delay);
         return made;
     }
-    [[nodiscard]] timer at(clock::time_point deadline, callback<void()> fire,
+    [[nodiscard]] timer at(clock::time_point deadline, timer::action fire,
                            location where = location::current()) {
         timer made{*this, std::move(fire), where};
         made.at(deadline);
         return made;
     }
     template <class Rep, class Period>
-    [[nodiscard]] timer every(std::chrono::duration<Rep, Period> period, callback<void()> fire,
+    [[nodiscard]] timer every(std::chrono::duration<Rep, Period> period, timer::action fire,
                               location where = location::current()) {
         timer made{*this, std::move(fire), where};
         made.every(period);

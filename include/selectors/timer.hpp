@@ -9,8 +9,9 @@
 // Never early: not by a nanosecond of the steady clock. Timers fire in the order of their deadlines; those
 // with the same deadline in the order they were armed, but for those that were already armed, or had been
 // cancelled, for a time that was still to come and no later: they come anywhere among their equals. The loop
-// keeps nothing of a timer but links through it, so a timer is 64 bytes and the room for its callback, and
-// arming cannot fail. To cancel, or to arm anew for later, costs least: no more than to write it down.
+// keeps nothing of a timer but links through it, so that arming cannot fail. To cancel, or to arm anew for
+// later, costs least: no more than to write it down. A timer is 64 bytes, one cache line, with a callback in
+// it that captures one pointer; one that captures more is allocated when the timer is made.
 //
 // Lifetime: destroying or assigning to a timer disarms it, also from inside its own callback, whose captures
 // live until it returns. A timer may outlive its loop, and is silent then. Threads: the loop's.
@@ -37,12 +38,12 @@ class loop_state;
 class SELECTORS_API timer : detail::timer_node {
   public:
     using clock = std::chrono::steady_clock;
+    using action = callback<void(), sizeof(void*)>;
 
     /// Of no loop: never fires, cannot be armed.
     timer() noexcept = default;
     /// Not armed yet.
-    timer(loop& on, callback<void()> fire,
-          std::source_location where = std::source_location::current());
+    timer(loop& on, action fire, std::source_location where = std::source_location::current());
     timer(timer&& other) noexcept;
     timer& operator=(timer&& other) noexcept;
     ~timer();
@@ -72,6 +73,7 @@ class SELECTORS_API timer : detail::timer_node {
   private:
     friend class detail::loop_state;
     [[noreturn, gnu::cold]] static void throw_unarmable();
+    void at_sooner(clock::time_point when);
     void arm_after(std::chrono::nanoseconds delay);
     void arm_every(std::chrono::nanoseconds period);
     detail::loop_state* state() const noexcept {
@@ -80,7 +82,7 @@ class SELECTORS_API timer : detail::timer_node {
 
     std::chrono::nanoseconds period_{};  ///< of one that beats
     std::source_location where_;
-    callback<void()> fire_;
+    action fire_;
 };
 
 }  // namespace selectors

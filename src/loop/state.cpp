@@ -17,6 +17,7 @@ void loop_state::close() noexcept {
         newest->evict(*newest);
     }
     auto carrier = std::move(carrier_);
+    now_ = time_point::max();
     stopping_.store(true, std::memory_order_relaxed);
     observer = nullptr;  // need not live any longer
     carrier->cancel_all();
@@ -205,7 +206,7 @@ void loop_state::fire(timer& due) {
                 home->fire_ = std::move(fire);
         }
         loop_state& state;
-        callback<void()> fire;
+        timer::action fire;
     } borrowed{*this, std::move(due.fire_)};
     firing_ = &due;
     ++stats.timers;
@@ -214,7 +215,6 @@ void loop_state::fire(timer& due) {
     if (due.has(timer_node::beats)) {
         const auto missed = (now_ - deadline) / due.period_;
         timers_.arm(due, after(deadline, due.period_ * (missed + 1)));
-        due.owner |= timer_node::beats;
     }
     call("timer", where, deadline, borrowed.fire);
 }

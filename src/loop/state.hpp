@@ -72,9 +72,8 @@ class alignas(timer_node::flags + 1) loop_state {
         woken_.store(true, std::memory_order_relaxed);
         ring();
     }
-    /// The turn's time.
+    /// The turn's time; once the loop is closed the end of all times.
     time_point now() const noexcept { return now_; }
-    /// The time; of a loop that is closed its last turn's.
     time_point clock() const noexcept { return closed() ? now_ : carrier_->now(); }
     /// Whether nobody may be called any more in this turn.
     bool leaving() const noexcept { return stopping_.load(std::memory_order_relaxed); }
@@ -90,9 +89,13 @@ class alignas(timer_node::flags + 1) loop_state {
     // --- timers ------------------------------------------------------------------------------------
 
     /// What has fired in this turn does not fire in it again: else a timer that arms itself for now would
-    /// never let the others come.
+    /// never let the others come. Once the loop is closed nothing is armed.
     void arm(timer& which, time_point deadline) noexcept {
-        timers_.arm(which, std::max(deadline, now_ + nanoseconds{1}));
+        if (deadline <= now_) [[unlikely]] {
+            if (closed()) return;
+            deadline = now_ + nanoseconds{1};
+        }
+        timers_.arm(which, deadline);
     }
     /// Keeps a timer's place while it moves in memory.
     void replace(timer& from, timer& to) noexcept;

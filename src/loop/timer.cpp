@@ -6,7 +6,7 @@
 
 namespace selectors {
 
-timer::timer(loop& on, callback<void()> fire, std::source_location where)
+timer::timer(loop& on, action fire, std::source_location where)
     : where_{where}, fire_{std::move(fire)} {
     owner = reinterpret_cast<std::uintptr_t>(&on.state());
     state()->hold();
@@ -37,13 +37,19 @@ timer::~timer() {
 
 void timer::at(clock::time_point when) {
     // Of many timers each is a cache miss, and the less is to be done after it the more of them the processor
-    // fetches at once: hence a way for what is only pushed out that does not even look at the loop.
-    if (detail::wheel::push_out(*this, when)) return;
-    detail::loop_state* const on = state();
+    // fetches at once: so what is only pushed out does not even look at the loop.
+    if (has(filed)) {
+        if (!detail::wheel::push_out(*this, when)) at_sooner(when);
+        return;
+    }
+    auto* const on = std::bit_cast<detail::loop_state*>(owner);  // what is not filed has no flags
     if (!on) [[unlikely]]
         return throw_unarmable();
-    if (!on->closed()) [[likely]]
-        on->arm(*this, when);
+    on->arm(*this, when);
+}
+
+[[gnu::noinline]] void timer::at_sooner(clock::time_point when) {
+    state()->arm(*this, when);
 }
 
 void timer::throw_unarmable() {
@@ -58,8 +64,8 @@ void timer::arm_every(std::chrono::nanoseconds period) {
     if (period == std::chrono::nanoseconds::zero())
         throw std::invalid_argument("a timer's period must be longer than nothing");
     arm_after(period);
-    // Beats that are for ever apart are one that never comes.
-    if (period < std::chrono::nanoseconds::zero()) return;
+    // Beats that are for ever apart are one that never comes; and of a loop that is gone none does.
+    if (period < std::chrono::nanoseconds::zero() || !has(filed)) return;
     period_ = period;
     owner |= beats;
 }

@@ -84,7 +84,8 @@ void watch::modify(event interest) {
     if (!node_ || node_->interest == interest) return;
     node_->interest = interest;  // one that is lost and has yet to hear of it may be silenced as well
     node_->events &= node_->audible();
-    if (*this && node_->state_of.carrier().submit(*node_)) throw std::system_error(node_->error, "watch");
+    if (*this && node_->state_of.carrier().submit(*node_))
+        throw std::system_error(node_->error, "watch");
 }
 
 event watch::interest() const noexcept {

@@ -8,7 +8,7 @@
 namespace selectors::testing {
 namespace {
 
-static_assert(sizeof(void*) != 8 || sizeof(drain::ticket) == 96, "as drain.hpp says");
+static_assert(sizeof(void*) != 8 || sizeof(drain::ticket) == 80, "as drain.hpp says");
 
 /// Turns until it holds, or for ten seconds.
 template <class Condition>

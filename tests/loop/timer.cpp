@@ -100,6 +100,20 @@ CASE(a_cancelled_timer_may_be_armed_anew_move_and_outlive_its_loop) {
     made.reset();
     moved.after(0s);
     EXPECT_FALSE(moved.armed());
+    moved.every(1ms);
+    moved.at(clock::now() + 1h);
+    EXPECT_FALSE(moved.armed());
+}
+
+CASE(a_beat_that_outlives_its_loop_cannot_be_armed) {
+    std::optional<loop> made;
+    made.emplace(backend());
+    timer beat = made->every(1h, [] {});
+    made.reset();
+    beat.after(0s);
+    EXPECT_FALSE(beat.armed());
+    const timer moved = std::move(beat);
+    EXPECT_FALSE(moved.armed());
 }
 
 CASE(a_beat_that_was_cancelled_and_armed_once_fires_once) {

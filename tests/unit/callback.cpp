@@ -107,12 +107,26 @@ TEST(callback, destroys_what_it_holds_exactly_once) {
 
 TEST(callback, holds_32_bytes_inline) {
     static_assert(callback<void()>::inline_size == 32);
-    static_assert(sizeof(callback<void()>) <= 48);
+    static_assert(sizeof(callback<void()>) == 32 + sizeof(void*));
     std::array<char, 200> large{};
     large[199] = 'x';
     callback<char()> call = [large] { return large[199]; };
     callback<char()> moved = std::move(call);
     EXPECT_EQ(moved(), 'x');
+}
+
+TEST(callback, with_another_room_takes_over_one_with_less_or_more) {
+    using small = callback<int(int), sizeof(void*)>;
+    static_assert(sizeof(small) == 2 * sizeof(void*));
+    int sum = 0;
+    callback<int(int)> large = [&sum, twice = 2](int by) { return sum += twice * by; };
+    small narrowed = std::move(large);
+    EXPECT_EQ(narrowed(3), 6);
+    callback<int(int)> widened = std::move(narrowed);
+    EXPECT_EQ(widened(1), 8);
+    EXPECT_FALSE(small{callback<int(int)>{}});
+    EXPECT_FALSE(narrowed);
+    EXPECT_THROW(narrowed(1), std::logic_error);
 }
 
 }  // namespace

@@ -79,17 +79,6 @@ TEST(wheel, gives_a_timer_at_its_nanosecond_and_not_before) {
     }
 }
 
-TEST(wheel, knows_times_before_the_clock_began) {
-    wheel timers{time_point{-5s}};
-    timer_node before, after;
-    timers.arm(after, time_point{1ns});
-    timers.arm(before, time_point{-1ns});
-    EXPECT_EQ(timers.due(time_point{-2ns}), nullptr);
-    EXPECT_EQ(timers.due(time_point{0s}), &before);
-    EXPECT_EQ(timers.due(time_point{0s}), nullptr);
-    EXPECT_EQ(timers.due(time_point{1ns}), &after);
-}
-
 TEST(wheel, takes_the_last_time_there_is) {
     wheel timers{start};
     timer_node last, last_but_one;
