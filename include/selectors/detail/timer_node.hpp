@@ -14,7 +14,8 @@ struct timer_node {
     /// The flags.
     static constexpr std::uintptr_t armed = 1;
     static constexpr std::uintptr_t filed = 2;  ///< the wheel links it; also one that was cancelled
-    static constexpr std::uintptr_t beats = 4;  ///< the loop's, and arming anew clears it: only of one filed
+    static constexpr std::uintptr_t beats =
+        4;  ///< the loop's, and arming anew clears it: only of one filed
     static constexpr std::uintptr_t flags = 7;
 
     bool has(std::uintptr_t flag) const noexcept { return (owner & flag) != 0; }
