@@ -92,26 +92,27 @@ class callback<Result(Arguments...), Room> {
     };
 
     template <class Target>
-    static Target& target_in(std::byte* storage) noexcept {
+    static Target* target_in(std::byte* storage) noexcept {
         if constexpr (fits<Target>)
-            return *std::launder(reinterpret_cast<Target*>(storage));
+            return std::launder(reinterpret_cast<Target*>(storage));
         else
-            return **std::launder(reinterpret_cast<Target**>(storage));
+            return *std::launder(reinterpret_cast<Target**>(storage));
     }
     template <class Target>
     static Result invoke(std::byte* storage, Arguments... arguments) {
-        return static_cast<Result>(target_in<Target>(storage)(std::forward<Arguments>(arguments)...));
+        return static_cast<Result>(
+            (*target_in<Target>(storage))(std::forward<Arguments>(arguments)...));
     }
     template <class Target>
     static void relocate(std::byte* from, std::byte* to) noexcept {
-        Target& held = target_in<Target>(from);
+        Target* const held = target_in<Target>(from);
         if constexpr (fits<Target>) {
-            if (to) ::new (static_cast<void*>(to)) Target(std::move(held));
-            held.~Target();
+            if (to) ::new (static_cast<void*>(to)) Target(std::move(*held));
+            held->~Target();
         } else if (to) {
-            ::new (static_cast<void*>(to)) Target*(&held);
+            ::new (static_cast<void*>(to)) Target*(held);
         } else {
-            delete &held;
+            delete held;
         }
     }
     [[noreturn]] static Result invoke_nothing(std::byte*, Arguments...) {

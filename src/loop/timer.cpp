@@ -49,7 +49,7 @@ void timer::at(clock::time_point when) {
 }
 
 [[gnu::noinline]] void timer::at_sooner(clock::time_point when) {
-    state()->arm(*this, when);
+    if (detail::loop_state* const on = state()) on->arm(*this, when);
 }
 
 void timer::throw_unarmable() {
