@@ -91,6 +91,10 @@ class SELECTORS_API backend {
     /// Makes the current or the next wait return. Async-signal-safe.
     virtual void wake() noexcept = 0;
 
+    /// A descriptor that is readable while a wait would return at once, for whoever waits for the bag itself;
+    /// invalid_handle where the mechanism has none. What the bag has deferred it knows with the next wait.
+    virtual native_handle descriptor() const noexcept { return invalid_handle; }
+
     /// Forgets everything and begins anew with a kernel object of its own, as after a fork. Throws
     /// std::system_error and is unchanged if the system refuses.
     virtual void reopen() = 0;

@@ -86,6 +86,8 @@ class epoll_backend final : public backend {
 
     void wake() noexcept override { waker_.ring(); }
 
+    native_handle descriptor() const noexcept override { return set_.get(); }
+
     void reopen() override {
         sys::owned fresh = create();
         if (epoch_ == sys::process_epoch()) {  // anybody may be ringing: it stays where it is

@@ -104,6 +104,8 @@ class kqueue_backend final : public backend {
 
     void wake() noexcept override { waker_.ring(); }
 
+    native_handle descriptor() const noexcept override { return queue_.get(); }
+
     void reopen() override {
         sys::owned fresh = create();
         if (epoch_ == sys::process_epoch()) {  // anybody may be ringing: it stays where it is
