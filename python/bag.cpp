@@ -16,8 +16,11 @@
 #include <utility>
 
 #include <Python.h>
+#include <cxxabi.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <selectors/selector.hpp>
 
@@ -65,7 +68,15 @@ class unlocked {
     unlocked() noexcept : state_{PyEval_SaveThread()} {}
     unlocked(const unlocked&) = delete;
     unlocked& operator=(const unlocked&) = delete;
-    ~unlocked() { PyEval_RestoreThread(state_); }
+    /// When the interpreter ends, this ends a daemon thread, in the middle of C++, which nothing there expects:
+    /// so it stays here, for as long as the process still has.
+    ~unlocked() {
+        try {
+            PyEval_RestoreThread(state_);
+        } catch (const abi::__forced_unwind&) {
+            for (;;) pause();
+        }
+    }
 
   private:
     PyThreadState* state_;
@@ -110,6 +121,9 @@ PyObject* guarded(Work work) noexcept {
 
 // --- waiting without the interpreter's lock --------------------------------------------------------
 
+/// Which process this is: of what a fork copied, the threads are not here.
+unsigned process = 1;
+
 /// Lets one thread wait in the bag, and others in while it steps aside. No member takes the interpreter's
 /// lock; they are called without it where they may block.
 class turnstile {
@@ -117,6 +131,7 @@ class turnstile {
     /// The waiter's, with the interpreter's lock. False if somebody wants in first.
     bool close() {
         const std::lock_guard lock{mutex_};
+        leave_the_parents();
         return closed_ = guests_ == 0;
     }
     void open() {
@@ -133,6 +148,7 @@ class turnstile {
     /// Anybody else's, with the interpreter's lock. Whether the waiter has to be asked to step aside.
     bool knock() {
         const std::lock_guard lock{mutex_};
+        leave_the_parents();
         guests_ += closed_;
         return closed_;
     }
@@ -149,8 +165,16 @@ class turnstile {
     }
 
   private:
+    /// Whoever waits in it or wants in does so in the parent.
+    void leave_the_parents() noexcept {
+        if (std::exchange(process_, process) == process) return;
+        closed_ = false;
+        guests_ = 0;
+    }
+
     std::mutex mutex_;
     std::condition_variable changed_;
+    unsigned process_ = process;
     bool closed_ = false;
     int guests_ = 0;
 };
@@ -219,9 +243,9 @@ struct insides {
     port* mechanism;  ///< the bag's
     sel::selector<entry> bag;
     unsigned round = 0;
-    bool selecting = false;
-    bool watched = false;  ///< somebody waits for the mechanism's own descriptor: it is told at once
-    bool closed = false;   ///< perhaps while selecting
+    unsigned selecting = 0;  ///< the process in which it is
+    bool watched = false;    ///< somebody waits for the mechanism's own descriptor: it is told at once
+    bool closed = false;     ///< perhaps while selecting
 };
 
 struct Bag {
@@ -547,11 +571,11 @@ PyObject* select(PyObject* me, PyObject* const* given, Py_ssize_t count, PyObjec
         require_open(self);
         const std::shared_ptr<insides> kept = self->in;
         insides& in = *kept;
-        if (in.selecting) raise(PyExc_RuntimeError, "concurrent select() of one selector");
+        if (in.selecting == process) raise(PyExc_RuntimeError, "concurrent select() of one selector");
         object list{PyList_New(0)};
         struct selection {
-            explicit selection(insides& of) : in{of} { in.selecting = true; }
-            ~selection() { in.selecting = false; }
+            explicit selection(insides& of) : in{of} { in.selecting = process; }
+            ~selection() { in.selecting = 0; }
             insides& in;
         } const selection{in};
         ++in.round;
@@ -767,6 +791,7 @@ PyModuleDef module{PyModuleDef_HEAD_INIT,
 PyMODINIT_FUNC PyInit__bag() {
     return guarded([] {
         const object standard{PyImport_ImportModule("selectors")};
+        if (pthread_atfork(nullptr, nullptr, [] { ++process; }) != 0) throw std::bad_alloc{};
         selector_key = object{PyObject_GetAttrString(standard.get(), "SelectorKey")}.release();
         fileno_name = object{PyUnicode_InternFromString("fileno")}.release();
         object made{PyModule_Create(&module)};

@@ -253,6 +253,31 @@ class Module(unittest.TestCase):
                                 sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
         self.assertEqual(ended.stdout, f"{errno.ENOSPC} 0\n", ended.stderr)
 
+    def test_a_daemon_thread_that_waits_does_not_disturb_the_end_of_the_interpreter(self):
+        program = ("import bagselectors, socket, threading, time\n"
+                   "def wait():\n"
+                   "    selector = bagselectors.EpollBag()\n"
+                   "    while True:\n        selector.select(0.0001)\n"
+                   "for _ in range(4):\n    threading.Thread(target=wait, daemon=True).start()\n"
+                   "time.sleep(0.05)\n")
+        for _ in range(20):
+            ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+            self.assertEqual((ended.returncode, ended.stderr), (0, ""))
+
+    @on_each
+    def test_a_child_uses_what_another_thread_waits_in(self, selector):
+        a, b = self.pair()
+        waiter = threading.Thread(target=selector.select, args=(0.5,))
+        waiter.start()
+        time.sleep(0.1)
+        child = os.fork()
+        if child == 0:
+            selector.register(a, EVENT_READ)
+            b.send(b"x")
+            os._exit(0 if len(selector.select(5)) == 1 else 1)
+        self.assertEqual(os.waitpid(child, 0)[1], 0)
+        waiter.join()
+
     def test_asyncio_runs_on_it(self):
         program = ("import asyncio, bagselectors\n"
                    "loop = asyncio.SelectorEventLoop(bagselectors.DefaultSelector())\n"
