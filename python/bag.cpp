@@ -16,7 +16,6 @@
 #include <utility>
 
 #include <Python.h>
-#include <cxxabi.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/stat.h>
@@ -73,7 +72,7 @@ class unlocked {
     ~unlocked() {
         try {
             PyEval_RestoreThread(state_);
-        } catch (const abi::__forced_unwind&) {
+        } catch (...) {
             for (;;) pause();
         }
     }
