@@ -9,7 +9,7 @@
 
 #include <selectors/selector.hpp>
 
-#include "object.hpp"  // Python's header wants to come first
+#include "object.hpp"
 #include "port.hpp"
 
 namespace {
