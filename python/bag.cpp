@@ -136,11 +136,7 @@ int registered_number(const Bag* self, PyObject* fileobj) {
 PyObject* required_key(const Bag* self, PyObject* fileobj) {
     const int descriptor = registered_number(self, fileobj);
     PyObject* const found = self->keys ? key_of(self, descriptor) : nullptr;
-    if (!found) {
-        const object text{PyUnicode_FromFormat("%R is not registered", fileobj)};
-        PyErr_SetObject(PyExc_KeyError, text.get());
-        throw raised{};
-    }
+    if (!found) raise(PyExc_KeyError, "%R is not registered", fileobj);
     return found;
 }
 
@@ -197,6 +193,11 @@ void enroll(insides& in, int descriptor, long events, const object& key) {
     if (later) bag.modify(descriptor, interest);
 }
 
+/// What the bag has deferred: now, unless a select is under way, which does.
+void tell_the_kernel(insides& in) {
+    if (!in.selecting) (void)in.bag.select(nanoseconds::zero());
+}
+
 PyObject* add(PyObject* me, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
     auto* const self = reinterpret_cast<Bag*>(me);
     return guarded([&] {
@@ -213,11 +214,7 @@ PyObject* add(PyObject* me, PyObject* const* given, Py_ssize_t count, PyObject* 
         const auto taken = [&] {
             const int found = PyDict_Contains(self->keys, number.get());
             check(found);
-            if (!found) return;
-            const object text{
-                PyUnicode_FromFormat("%R (FD %d) is already registered", fileobj, descriptor)};
-            PyErr_SetObject(PyExc_KeyError, text.get());
-            throw raised{};
+            if (found) raise(PyExc_KeyError, "%R (FD %d) is already registered", fileobj, descriptor);
         };
         taken();
         object key = make_key(fileobj, number.get(), of.value[1], of.value[2] ? of.value[2] : Py_None);
@@ -287,8 +284,7 @@ PyObject* modify(PyObject* me, PyObject* const* given, Py_ssize_t count, PyObjec
                 throw closed;
             }
             self->in->bag.modify(descriptor, interest_of(events));
-            if (self->in->watched && !self->in->selecting)
-                (void)self->in->bag.select(nanoseconds::zero());
+            if (self->in->watched) tell_the_kernel(*self->in);
         }
         check(PyDict_SetItem(self->keys, number, key.get()));
         entry& known = self->in->bag.get(descriptor).data;
@@ -388,8 +384,7 @@ PyObject* fileno_of(PyObject* me, PyObject*) {
         const sel::native_handle descriptor = self->in->bag.backend().descriptor();
         if (descriptor == sel::invalid_handle)
             raise(PyExc_ValueError, "%s has no descriptor", self->in->bag.backend().name());
-        if (!std::exchange(self->in->watched, true) && !self->in->selecting)
-            (void)self->in->bag.select(nanoseconds::zero());
+        if (!std::exchange(self->in->watched, true)) tell_the_kernel(*self->in);
         return object{PyLong_FromLong(descriptor)};
     });
 }

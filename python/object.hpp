@@ -1,15 +1,16 @@
 // object.hpp - Python's objects, exceptions and lock, as C++ has them.
 #pragma once
 
-#define PY_SSIZE_T_CLEAN
 #include <cerrno>
 #include <new>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
 
-#include <Python.h>
 #include <unistd.h>
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
 
 namespace bagselectors {
 
