@@ -87,10 +87,13 @@ class selector {
                   "the data of a bag is an object that may change: no reference, not const");
 
   public:
+    /// The most keys that one select tells of. What does not fit comes first next time.
+    static constexpr std::size_t batch_size = detail::core::batch_size;
+
     /// On what SELECTORS_BACKEND names, or the best mechanism of this machine. Throws
     /// std::invalid_argument for an unknown name, std::system_error if the system refuses.
     selector() : core_{open_backend()} {}
-    /// On the named mechanism: "epoll", "poll", "select". Throws as above.
+    /// On the mechanism that backends() lists under this name. Throws as above.
     explicit selector(std::string_view backend_name) : core_{open_backend(backend_name)} {}
     /// On one of your own, which must not be empty.
     explicit selector(backend_handle own) : core_{std::move(own)} {}

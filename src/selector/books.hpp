@@ -21,9 +21,6 @@ namespace selectors::detail {
 using std::chrono::nanoseconds;
 using time_point = std::chrono::steady_clock::time_point;
 
-/// How many notices one wait can bring: 12 KB.
-inline constexpr std::size_t batch_size = 1024;
-
 inline constexpr event askable = event::read | event::write | event::priority;
 inline constexpr event both_ways = event::read | event::write;
 /// In a notice, beside events: a change of the key failed; the kernel said nothing.

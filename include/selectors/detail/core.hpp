@@ -47,6 +47,8 @@ struct slot {
 
 class SELECTORS_API core {
   public:
+    static constexpr std::size_t batch_size = 1024;  ///< the most that one select tells of: 12 KB
+
     explicit core(backend_handle mechanism);
     core(core&& other) noexcept;
     core& operator=(core&& other) noexcept;
