@@ -1,7 +1,11 @@
-// key.hpp - Python's SelectorKey, and the file objects that have one.
+// key.hpp - Python's SelectorKey, the file objects that have one, and the files under them.
 #pragma once
 
+#include <cerrno>
 #include <climits>
+#include <system_error>
+
+#include <sys/stat.h>
 
 #include "object.hpp"
 
@@ -17,16 +21,18 @@ inline void import_selector_key() {
     fileno_name = object{PyUnicode_InternFromString("fileno")}.release();
 }
 
-/// The number of a descriptor, or of an object with a fileno().
-inline int descriptor_of(PyObject* fileobj) {
+/// The number of a descriptor, or of an object with a fileno(): an int of any size, not negative. Runs anything.
+inline object number_of(PyObject* fileobj) {
     object number;
-    if (PyLong_Check(fileobj)) {
+    if (PyLong_CheckExact(fileobj)) {
         number = object::borrowed(fileobj);
     } else {
-        PyObject* made = PyObject_CallMethodNoArgs(fileobj, fileno_name);
-        if (made) {
-            const object said{made};
-            made = PyNumber_Long(said.get());
+        PyObject* made = nullptr;
+        if (PyLong_Check(fileobj)) {
+            made = PyNumber_Long(fileobj);
+        } else if (PyObject* const said = PyObject_CallMethodNoArgs(fileobj, fileno_name)) {
+            const object kept{said};
+            made = PyNumber_Long(said);
         }
         if (!made) {
             if (PyErr_ExceptionMatches(PyExc_AttributeError) ||
@@ -39,15 +45,21 @@ inline int descriptor_of(PyObject* fileobj) {
         number = object{made};
     }
     int overflow = 0;
-    const long value = PyLong_AsLongAndOverflow(number.get(), &overflow);
-    if (value == -1 && PyErr_Occurred()) throw raised{};
-    if (value < 0 || overflow < 0) raise(PyExc_ValueError, "Invalid file descriptor: %S", number.get());
-    if (overflow > 0 || value > INT_MAX)
+    if (PyLong_AsLongAndOverflow(number.get(), &overflow) < 0 && overflow <= 0)
+        raise(PyExc_ValueError, "Invalid file descriptor: %S", number.get());
+    return number;
+}
+
+/// As the system counts descriptors.
+inline int descriptor_of(PyObject* number) {
+    int overflow = 0;
+    const long value = PyLong_AsLongAndOverflow(number, &overflow);
+    if (overflow != 0 || value > INT_MAX)
         raise(PyExc_OverflowError, "signed integer is greater than maximum");
     return static_cast<int>(value);
 }
 
-// Its fields, borrowed.
+// The fields of a key, borrowed.
 inline PyObject* fileobj_in(PyObject* key) noexcept {
     return PyTuple_GET_ITEM(key, 0);
 }
@@ -65,11 +77,33 @@ inline int descriptor_in(PyObject* key) noexcept {
 }
 
 /// As SelectorKey(fileobj, fd, events, data) makes it, without going through Python for it.
-inline object make_key(PyObject* fileobj, PyObject* descriptor, PyObject* events, PyObject* data) {
-    const object fields{PyTuple_Pack(4, fileobj, descriptor, events, data)};
+inline object make_key(PyObject* fileobj, PyObject* number, PyObject* events, PyObject* data) {
+    const object fields{PyTuple_Pack(4, fileobj, number, events, data)};
     const object arguments{PyTuple_Pack(1, fields.get())};
     return object{
         PyTuple_Type.tp_new(reinterpret_cast<PyTypeObject*>(selector_key), arguments.get(), nullptr)};
 }
+
+/// What is behind a number, which others may get once it is closed.
+struct file {
+    dev_t device = 0;
+    ino_t inode = 0;
+    mode_t mode = 0;
+
+    /// Throws if the number is closed.
+    static file of(int descriptor) {
+        struct stat status;
+        if (fstat(descriptor, &status) < 0)
+            throw std::system_error(errno, std::system_category(), "fstat");
+        return {status.st_dev, status.st_ino, status.st_mode};
+    }
+    /// Whether the number still names it.
+    bool is_behind(int descriptor) const noexcept {
+        struct stat status;
+        return fstat(descriptor, &status) == 0 && status.st_dev == device && status.st_ino == inode;
+    }
+    /// Whether no other has its inode, and the kernel can wait for it: true of these, and hardly anything else.
+    bool is_socket_or_pipe() const noexcept { return S_ISSOCK(mode) || S_ISFIFO(mode); }
+};
 
 }  // namespace bagselectors

@@ -69,12 +69,15 @@ PyObject* select(PyObject* me, PyObject* const* given, Py_ssize_t count, PyObjec
     });
 }
 
-PyObject* get_key(PyObject* me, PyObject* fileobj) {
-    return guarded([&] { return bagselectors::get_key(bag_of(me), fileobj); });
+PyObject* get_key(PyObject* me, PyObject* const* given, Py_ssize_t count, PyObject* keywords) {
+    return guarded([&] {
+        const arguments<1> of{"get_key", {"fileobj"}, 1, given, count, keywords};
+        return bagselectors::get_key(bag_of(me), of[0]);
+    });
 }
 
 PyObject* look_up(PyObject* me, PyObject* fileobj) {
-    return guarded([&] { return object{PyLong_FromLong(registered_number(bag_of(me), fileobj))}; });
+    return guarded([&] { return registered_number(bag_of(me), fileobj); });
 }
 
 PyObject* fileno_of(PyObject* me, PyObject*) {
@@ -87,7 +90,7 @@ PyObject* name_of(PyObject* me, void*) {
 
 PyObject* keys_of(PyObject* me, void*) {
     PyObject* const keys = bag_of(me)->keys;
-    return Py_NewRef(keys ? keys : Py_None);
+    return keys ? PyDictProxy_New(keys) : Py_NewRef(Py_None);
 }
 
 PyObject* close(PyObject* me, PyObject*) {
@@ -103,10 +106,12 @@ PyObject* make(PyTypeObject* type, PyObject*, PyObject*) {
     return me;
 }
 
-int init(PyObject* me, PyObject* given, PyObject*) {
+int init(PyObject* me, PyObject* given, PyObject* keywords) {
     Bag* const self = bag_of(me);
     const char* name = nullptr;
-    if (!PyArg_ParseTuple(given, "|z:Bag", &name)) return -1;
+    char nameless[] = "";
+    char* names[] = {nameless, nullptr};
+    if (!PyArg_ParseTupleAndKeywords(given, keywords, "|z:Bag", names, &name)) return -1;
     PyObject* const done = guarded([&] {
         if (self->in) raise(PyExc_RuntimeError, "a selector is made once");
         object keys{PyDict_New()};
@@ -176,7 +181,7 @@ PyMethodDef methods[] = {
      "register and unregister; a second select at the same time raises RuntimeError. A signal ends it "
      "only if its\n"
      "handler raises."},
-    {"get_key", &get_key, METH_O,
+    {"get_key", with_keywords<&get_key>(), METH_FASTCALL | METH_KEYWORDS,
      "get_key($self, fileobj)\n--\n\n"
      "The SelectorKey of a file object. Raises KeyError if it is not registered, RuntimeError once "
      "closed."},
@@ -189,10 +194,10 @@ PyMethodDef methods[] = {
      "_fileobj_lookup($self, fileobj)\n--\n\nThe number of a file object."},
     {nullptr, nullptr, 0, nullptr}};
 
-PyGetSetDef properties[] = {
-    {"backend", &name_of, nullptr, "The name of the mechanism.", nullptr},
-    {"_fd_to_key", &keys_of, nullptr, "{descriptor: SelectorKey}; None once closed.", nullptr},
-    {nullptr, nullptr, nullptr, nullptr, nullptr}};
+PyGetSetDef properties[] = {{"backend", &name_of, nullptr, "The name of the mechanism.", nullptr},
+                            {"_fd_to_key", &keys_of, nullptr,
+                             "{descriptor: SelectorKey}, read-only; None once closed.", nullptr},
+                            {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
 PyType_Slot slots[] = {
     {Py_tp_doc, const_cast<char*>("A bag of file objects: what the classes of bagselectors share.")},

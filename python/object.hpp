@@ -14,6 +14,21 @@
 
 namespace bagselectors {
 
+/// Where the interpreter has ended while a thread was in Python code, it ends that thread as soon as it asks for the
+/// lock, in the middle of C++, which nothing there expects. Such a thread stays here, for as long as the process still has.
+[[noreturn]] inline void stay() noexcept {
+    for (;;) pause();
+}
+
+/// Whether this thread has lost the lock for ever, and must not touch an object any more.
+inline bool is_cut_off() noexcept {
+#if PY_VERSION_HEX >= 0x030D0000
+    return Py_IsFinalizing() && !PyGILState_Check();
+#else
+    return _Py_IsFinalizing() && !PyGILState_Check();
+#endif
+}
+
 /// A Python exception is set: it goes through the library as this, and comes out as itself.
 struct raised {};
 
@@ -35,7 +50,15 @@ class object {
         std::swap(held_, other.held_);
         return *this;
     }
-    ~object() { Py_XDECREF(held_); }
+    ~object() {
+        if (!held_) return;
+        if (is_cut_off()) stay();
+        try {
+            Py_DECREF(held_);
+        } catch (...) {
+            stay();
+        }
+    }
 
     PyObject* get() const noexcept { return held_; }
     PyObject* release() noexcept { return std::exchange(held_, nullptr); }
@@ -50,13 +73,11 @@ class unlocked {
     unlocked() noexcept : state_{PyEval_SaveThread()} {}
     unlocked(const unlocked&) = delete;
     unlocked& operator=(const unlocked&) = delete;
-    /// When the interpreter ends, this ends a daemon thread, in the middle of C++, which nothing there expects:
-    /// so it stays here, for as long as the process still has.
     ~unlocked() {
         try {
             PyEval_RestoreThread(state_);
         } catch (...) {
-            for (;;) pause();
+            stay();
         }
     }
 
@@ -96,6 +117,7 @@ PyObject* guarded(Work work) noexcept {
     try {
         return work().release();
     } catch (...) {
+        if (is_cut_off()) stay();
         translate();
         return nullptr;
     }

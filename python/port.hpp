@@ -4,7 +4,9 @@
 // it asks that one to step aside.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 #include <span>
 #include <utility>
@@ -27,8 +29,8 @@ class turnstile {
   public:
     /// The waiter's, with the interpreter's lock. False if somebody wants in first.
     bool close() {
-        const std::lock_guard lock{mutex_};
         leave_the_parents();
+        const std::lock_guard lock{mutex_};
         return closed_ = guests_ == 0;
     }
     void open() {
@@ -44,8 +46,8 @@ class turnstile {
     }
     /// Anybody else's, with the interpreter's lock. Whether the waiter has to be asked to step aside.
     bool knock() {
-        const std::lock_guard lock{mutex_};
         leave_the_parents();
+        const std::lock_guard lock{mutex_};
         guests_ += closed_;
         return closed_;
     }
@@ -62,9 +64,11 @@ class turnstile {
     }
 
   private:
-    /// Whoever waits in it or wants in does so in the parent.
+    /// Whoever waits in it, wants in or has it locked does so in the parent. The interpreter's lock keeps others away.
     void leave_the_parents() noexcept {
         if (std::exchange(process_, process) == process) return;
+        std::construct_at(&mutex_);
+        std::construct_at(&changed_);
         closed_ = false;
         guests_ = 0;
     }
@@ -86,7 +90,7 @@ class port final : public sel::backend {
     bool supports(sel::trigger mode) const noexcept override { return mechanism_->supports(mode); }
     sel::admission add(const sel::registration& wanted) override {
         const sel::admission how = mechanism_->add(wanted);
-        // Python's epoll has it so.
+        // Python's epoll has it so, and here whatever has no way to wait for files.
         if (how == sel::admission::always_ready)
             throw std::system_error(EPERM, std::system_category(), "epoll_ctl");
         return how;

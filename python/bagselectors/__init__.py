@@ -43,6 +43,7 @@ class _Selector(_bag.Bag, BaseSelector):
     """A selector on a mechanism: its class says which."""
 
     _mechanism: str | None = None
+    _keys: _Keys | None = None
 
     def __init__(self) -> None:
         super().__init__(self._mechanism)
@@ -50,7 +51,12 @@ class _Selector(_bag.Bag, BaseSelector):
 
     def get_map(self) -> Mapping[Any, SelectorKey] | None:
         """The keys by file object, as they are at any time; None once the selector is closed."""
-        return None if self._fd_to_key is None else self._keys
+        return self._keys
+
+    def close(self) -> None:
+        """Close the selector, not what is registered. May be called again."""
+        super().close()
+        self._keys = None
 
 
 class EpollBag(_Selector):

@@ -6,6 +6,7 @@ Prints its seed. Runs under AddressSanitizer where the module was built with it.
 """
 
 import argparse
+import gc
 import os
 import random
 import socket
@@ -18,6 +19,8 @@ class Strange:
 
     def __init__(self, of):
         self.of = of
+        if of.choose([True, False]):
+            self.me = self  # for the collector
 
     def fileno(self):
         return self.of.anything()
@@ -53,6 +56,7 @@ class Fuzz:
                         if dict((name, there) for name, there, _ in bagselectors.backends())[each._mechanism]]
         self.selectors = [each() for each in self.classes]
         self.sockets = [socket.socketpair() for _ in range(20)]
+        self.kept = []
 
     def choose(self, among):
         return among[self.random.randrange(len(among))]
@@ -110,6 +114,10 @@ class Fuzz:
             self.sockets[at] = socket.socketpair()
         elif dice < 99:
             self.choose(self.sockets)[0].send(b"x")
+        elif self.choose([True, False]):
+            # The collector runs anywhere from now on: small objects come from it, not from what was freed before.
+            gc.set_threshold(self.random.randrange(1, 20))
+            self.kept = [tuple([None] * (i % 4 + 1)) for i in range(self.random.randrange(3000))]
         else:
             selector.__init__(*[self.anything()] * self.random.randrange(2))
 
@@ -117,7 +125,7 @@ class Fuzz:
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--calls", type=int, default=100_000)
-    options.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4)))
+    options.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "little"))
     given = options.parse_args()
     print(f"fuzz.py --calls {given.calls} --seed {given.seed}", flush=True)
     fuzz = Fuzz(given.seed, given.calls)

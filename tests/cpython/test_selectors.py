@@ -7,14 +7,14 @@ from test import test_selectors as cpython
 
 
 def on(backend):
-    available = {name: reason for name, is_there, reason in bagselectors.backends() if not is_there}
+    missing = {name: reason for name, is_there, reason in bagselectors.backends() if not is_there}
 
     class Suite(cpython.BaseSelectorTestCase, cpython.ScalableSelectorMixIn, unittest.TestCase):
         SELECTOR = getattr(bagselectors, backend)
 
     Suite.__name__ = Suite.__qualname__ = backend
     mechanism = Suite.SELECTOR._mechanism
-    return unittest.skipIf(mechanism in available, f"the system has no {mechanism}")(Suite)
+    return unittest.skipIf(mechanism in missing, f"the system has no {mechanism}")(Suite)
 
 
 for each in ("DefaultSelector", "EpollBag", "UringBag", "PollBag", "SelectBag"):
