@@ -13,7 +13,7 @@ endif
 configure := cmake --preset release
 build := cmake --build $(BUILD) --target
 
-.PHONY: help run test bench install format clean
+.PHONY: help run test bench bench-full bench-programs install format clean
 
 help:
 	@echo 'selectors, a bag of sockets for C++'
@@ -21,7 +21,8 @@ help:
 	@echo '  make run      build the program and serve an echo at localhost, port 7342'
 	@echo '                make run ARGS="serve chat", ARGS="backends", ARGS="--help": anything else it does'
 	@echo '  make test     build everything and run the tests'
-	@echo '  make bench    build the benchmarks and print our figures beside raw epoll'
+	@echo '  make bench    build the benchmark house and measure us beside raw epoll and the other libraries'
+	@echo '                make bench-full takes an hour, and draws the pictures of docs/performance.md'
 	@echo '  make install  install the library and the program under PREFIX ($(PREFIX))'
 	@echo '  make format   lay out the sources as the house does'
 	@echo '  make clean    remove build/'
@@ -41,11 +42,17 @@ test:
 	@$(build) all
 	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -j 2
 
-bench:
+bench: bench-programs
+	@python3 bench/loops/house.py --build $(BUILD) --json $(BUILD)/bench.json
+
+bench-full: bench-programs
+	@python3 bench/loops/house.py --full --build $(BUILD) --json $(BUILD)/bench-full.json
+	@python3 bench/loops/page.py $(BUILD)/bench-full.json
+
+bench-programs:
 	@scripts/setup bench
 	@$(configure) -DSELECTORS_BENCH=ON >/dev/null
 	@$(build) bench/all
-	@bench/run $(BUILD)
 
 install:
 	@scripts/setup run

@@ -94,7 +94,7 @@ comparison compare(long rounds, First&& first, Second&& second) {
 
 // --- the table -----------------------------------------------------------------------------------
 
-/// One line: what, the figure, how it spreads, and what it should be. bench/per_event prints alike.
+/// One line: what, the figure, how it spreads, and what it should be.
 inline void print_row(const std::string& what, const std::string& figure, const std::string& spread,
                       const std::string& budget = "") {
     std::printf("%-62s %10s  %-22s %s\n", what.c_str(), figure.c_str(), spread.c_str(), budget.c_str());

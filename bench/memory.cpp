@@ -23,6 +23,7 @@ namespace {
 
 constexpr double budget = 64;
 constexpr double loop_budget = 512;
+constexpr double timer_budget = 64;
 
 /// What a server keeps beside a connection, for example.
 struct connection {
@@ -149,6 +150,11 @@ int measured(int count, char** values) {
         kept &= report<connection>(each.name, "48 bytes", static_cast<std::size_t>(keys));
         kept &= report_loop(each.name, static_cast<std::size_t>(keys));
     }
+    // All there is: the loop keeps nothing of a timer, and arming allocates nothing.
+    kept &= sizeof(sel::timer) <= timer_budget;
+    bench::print_row(
+        "bytes a timer, with a word of its callback's", std::to_string(sizeof(sel::timer)), "",
+        bench::text("<= %.0f", timer_budget) + (sizeof(sel::timer) <= timer_budget ? " ok" : " OVER"));
     return kept ? 0 : 1;
 }
 

@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+"""The benchmark house: one run, every contestant, in turns.
+
+    house.py [--full] [--rounds N] [--only WORKLOADS] [--contestants NAMES] [--build DIRECTORY] [--json FILE]
+
+Each echo server shows first that it is one. Then every cell is played in rounds, in which the contestants take turns in an
+order that changes from round to round; a round is a process of its own. Server and load have a core each; what counts is the
+CPU time of the server, which the load reads from outside. Printed are medians, and the ratio to raw epoll of the same round with
+its quartiles: where 1.00 lies between these, the two are the same as far as anybody can tell.
+
+Without --full it takes some minutes, with it an hour. The JSON has every sample; page.py makes a page with pictures of it.
+"""
+
+import argparse
+import json
+import os
+import platform
+import random
+import resource
+import subprocess
+import sys
+import time
+
+from checks import Wrong, check
+from contestants import BASE, CONTESTANTS
+from figures import Ratio, median, short
+from programs import Failed, Missing, offered, program
+from workloads import CELLS
+
+
+def say(text=""):
+    print(text, flush=True)
+
+
+def machine(build):
+    compiler = subprocess.run(["c++", "-dumpfullversion"], capture_output=True, text=True).stdout.strip()
+    return {"cores": os.cpu_count(), "linux": platform.release().split("-")[0], "compiler": f"GCC {compiler}",
+            "python": platform.python_version(), "build": str(build)}
+
+
+def takes_part(build, cell, contestant, listed):
+    """Whether this contestant has something for this cell."""
+    if cell.size > contestant.most:
+        return False
+    if cell.workload.name in ("ring", "ctl", "timers", "post"):
+        # What is above the mechanisms is played on one of them.
+        if cell.workload.name in ("timers", "post") and contestant.kind == "ours" and contestant.backend != "epoll":
+            return False
+        return cell.workload.name in listed[contestant]
+    if cell.workload.name == "compile" and contestant.kind == "ours" and contestant.backend != "epoll":
+        return False
+    try:
+        program(build, "servers", contestant)
+    except Missing:
+        return False
+    return True
+
+
+def play(build, cell, contestants, rounds, order):
+    """{name: {figure: samples}} of those who played every round."""
+    found = {each.name: {} for each in contestants}
+    left = list(contestants)
+    for _ in range(rounds):
+        order.shuffle(left)
+        for each in list(left):
+            try:
+                told = cell.workload.play(build, each, cell)
+            except (Missing, Failed, subprocess.SubprocessError) as trouble:
+                say(f"  {each.name} is out: {trouble}")
+                left.remove(each)
+                del found[each.name]
+                continue
+            for name, value in told.items():
+                found[each.name].setdefault(name, []).append(value)
+    return found
+
+
+def show(cell, found):
+    say(f"\n{cell.workload.name}: {cell.title}")
+    figures = cell.workload.figures
+    header = "".join(f"{figure.meaning + (' ' + figure.unit if figure.unit else ''):>18}" for figure in figures)
+    say(f"  {'':<24}{header}   beside {BASE}")
+    first = figures[0].name
+    for name, samples in sorted(found.items(), key=lambda item: median(item[1][first])):
+        beside = str(Ratio(samples[first], found[BASE][first])) if BASE in found and name != BASE else ""
+        row = "".join(f"{short(median(samples[figure.name])) if figure.name in samples else '-':>18}" for figure in figures)
+        say(f"  {name:<24}{row}   {beside}")
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--full", action="store_true", help="every cell, and more rounds")
+    options.add_argument("--rounds", type=int, default=0, help="of each cell; 5, with --full 11")
+    options.add_argument("--only", default="", help="these workloads, with commas between")
+    options.add_argument("--contestants", default="", help="these, with semicolons between; all with raw epoll")
+    options.add_argument("--build", default="build/release")
+    options.add_argument("--json", default="")
+    options.add_argument("--seed", type=int, default=random.randrange(1 << 30), help="of the order of the turns")
+    given = options.parse_args()
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    build = os.path.abspath(given.build)
+    rounds = given.rounds or (11 if given.full else 5)
+    workloads = given.only.split(",") if given.only else []
+    wanted = {name.strip() for name in given.contestants.split(";") if name.strip()}
+    unknown = (set(workloads) - {each.workload.name for each in CELLS}) | (wanted - {each.name for each in CONTESTANTS})
+    if unknown:
+        sys.exit(f"house.py knows no {', '.join(sorted(unknown))}; workloads are "
+                 f"{', '.join(sorted({each.workload.name for each in CELLS}))}; contestants are "
+                 f"{'; '.join(each.name for each in CONTESTANTS)}.")
+    cells = [each for each in CELLS if (given.full or each.short) and (not workloads or each.workload.name in workloads)]
+    contestants = [each for each in CONTESTANTS if not wanted or each.name in wanted or each.name == BASE]
+    say(f"{os.cpu_count()} cores, Linux {machine(build)['linux']}, load {os.getloadavg()[0]:.2f}, seed {given.seed}")
+    if os.cpu_count() < 2:
+        sys.exit("Server and load want a core each: there is only one here.")
+
+    taking_part, absent = [], []
+    listed = {}
+    for each in contestants:
+        listed[each] = offered(build, each)
+        try:
+            program(build, "servers", each)
+            check(build, each)
+        except Missing:
+            if not listed[each]:
+                absent.append(each.name)
+                continue
+        except (Wrong, OSError) as trouble:
+            sys.exit(f"{each.name} is no echo server as the house wants one: {trouble}.")
+        taking_part.append(each)
+    say(f"{len(taking_part)} contestants; their echo servers are right."
+        + (f" Not built here, and left out: {', '.join(absent)}." if absent else ""))
+
+    order = random.Random(given.seed)
+    result = {"machine": machine(build), "seed": given.seed, "full": given.full, "absent": absent, "cells": []}
+    start = time.monotonic()
+    for number, cell in enumerate(cells):
+        those = [each for each in taking_part if takes_part(build, cell, each, listed)]
+        found = play(build, cell, those, max(1, round(rounds * cell.rounds)), order)
+        show(cell, found)
+        result["cells"].append({"workload": cell.workload.name, "title": cell.title, "size": cell.size,
+                                "options": cell.options, "samples": found})
+        if given.json:
+            with open(given.json, "w") as file:
+                json.dump(result, file, indent=1)
+        say(f"  ({number + 1} of {len(cells)} cells, {time.monotonic() - start:.0f} s)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+"""Makes of a run of the house what people read: the pictures in docs/pictures, and the part of docs/performance.md between
+its two marks.
+
+    page.py RESULT.json         (make bench-full does so)
+"""
+
+import json
+import pathlib
+import sys
+
+from contestants import BASE, CONTESTANTS
+from figures import Ratio, median, quantile, short
+from pictures import OURS, dots, lines
+from programs import HERE
+from workloads import CELLS
+
+DOCS = HERE.parent.parent / "docs"
+BEGIN, END = "<!-- Written by bench/loops/page.py: from here -->", "<!-- to here -->"
+PEERS = [each.name for each in CONTESTANTS if each.kind == "peer"]
+WORKLOADS = {each.workload.name: each.workload for each in CELLS}
+
+
+class Result:
+    def __init__(self, told):
+        self.machine, self.full = told["machine"], told["full"]
+        self.cells = told["cells"]
+
+    def of(self, workload):
+        return [each for each in self.cells if each["workload"] == workload]
+
+
+def three(samples):
+    return quantile(samples, 0.25), median(samples), quantile(samples, 0.75)
+
+
+def positive(points):
+    return all(value > 0 for value in points)
+
+
+def over_sizes(cells, x_of, figure):
+    """{name: [(x, low, middle, high)]}, in the order of x."""
+    series = {}
+    for cell in sorted(cells, key=x_of):
+        for name, samples in cell["samples"].items():
+            series.setdefault(name, []).append((x_of(cell), *three(samples[figure])))
+    return series
+
+
+def side_by_side(cell, figure):
+    found = {name: three(samples[figure]) for name, samples in cell["samples"].items() if figure in samples}
+    return {name: points for name, points in found.items() if positive(points)}
+
+
+def ring_picture(cells):
+    def active(cell):
+        many = cell["options"]["active"]
+        return "one token" if many == 1 else "100 tokens" if many == 100 else "a token in every pair"
+    # 100 of 100 pairs is both of the last two.
+    groups = {title: [cell for cell in cells if active(cell) == title] for title in ("one token", "100 tokens", "a token in every pair")}
+    groups["a token in every pair"] += [cell for cell in cells if cell["options"]["active"] == cell["options"]["count"] == 100]
+    panels = [(title, over_sizes(those, lambda cell: cell["options"]["count"], "cpu_ns")) for title, those in groups.items() if those]
+    return lines("ring: what one event costs", "CPU of reading a token and passing it on, against the socket pairs that are watched. "
+                 "Less is better.", panels, "socket pairs", "ns")
+
+
+def echo_picture(cells):
+    def kind(cell):
+        options = cell["options"]
+        return f"{options['size']:,} bytes, {options['in_flight']} in flight"
+    panels = [(title, over_sizes([cell for cell in cells if kind(cell) == title], lambda cell: cell["options"]["connections"], "cpu_ns"))
+              for title in dict.fromkeys(map(kind, cells))]
+    return lines("echo: what a message costs the server", "CPU of the server, seen from outside, against its connections. Less is "
+                 "better.", panels, "connections", "ns")
+
+
+def idle_picture(cells):
+    return lines("idle: what silent connections cost", "CPU of the server a message of one connection, against those that are open and "
+                 "silent. Less is better.", [("", over_sizes(cells, lambda cell: cell["options"]["idle"], "cpu_ns"))],
+                 "silent connections", "ns")
+
+
+def dots_picture(title, subtitle):
+    def made(cells):
+        cell = cells[-1]
+        groups = [(figure.meaning + (f", {figure.unit}" if figure.unit else ""), side_by_side(cell, figure.name))
+                  for figure in WORKLOADS[cell["workload"]].figures if figure.ranks]
+        return dots(title, f"{subtitle} ({cell['title']}). Less is better.", [each for each in groups if each[1]], "")
+    return made
+
+
+PICTURES = {
+    "ring": ring_picture, "echo": echo_picture, "idle": idle_picture,
+    "churn": dots_picture("churn: what a connection costs the server", "Connect, one message there and back, close"),
+    "ctl": dots_picture("ctl: what it costs to change one's mind", "CPU a change"),
+    "timers": dots_picture("timers: what a timer costs among many", "CPU a timer"),
+    "post": dots_picture("post: what it costs to hand a loop something from another thread", "Per post"),
+    "memory": dots_picture("memory: what a connection holds in user space", "Bytes a connection"),
+    "compile": dots_picture("compile: what an echo server costs to build", "The programs in bench/loops/servers"),
+    "counted": dots_picture("counted: what no clock can blur", "User-space instructions and system calls"),
+}
+
+
+def table(cell):
+    """Each contestant's figures, and the ratio of the first to raw epoll's."""
+    figures = WORKLOADS[cell["workload"]].figures
+    first = figures[0].name
+    heads = [figure.meaning + (f", {figure.unit}" if figure.unit else "") for figure in figures]
+    rows = [f"| | {' | '.join(heads)} | beside {BASE} |", "| --- " * (len(heads) + 2) + "|"]
+    found = cell["samples"]
+    for name, samples in sorted(found.items(), key=lambda item: median(item[1][first])):
+        told = [short(median(samples[figure.name])) if figure.name in samples else "" for figure in figures]
+        beside = str(Ratio(samples[first], found[BASE][first])) if BASE in found and name != BASE else ""
+        shown = f"**{name}**" if name in OURS else name
+        rows.append(f"| {shown} | {' | '.join(told)} | {beside} |")
+    return "\n".join(rows)
+
+
+def best(found, names, figure):
+    there = [name for name in names if name in found and figure in found[name]]
+    return min(there, key=lambda name: median(found[name][figure])) if there else None
+
+
+def verdicts(result):
+    """Where a peer is ahead of the best of ours, beyond the spread."""
+    behind = []
+    for cell in result.cells:
+        for figure in WORKLOADS[cell["workload"]].figures:
+            if not figure.ranks:
+                continue
+            ours, peer = (best(cell["samples"], names, figure.name) for names in (sorted(OURS), PEERS))
+            if not ours or not peer:
+                continue
+            ratio = Ratio(cell["samples"][ours][figure.name], cell["samples"][peer][figure.name])
+            if ratio.low > 1:
+                behind.append(f"| {cell['workload']}: {cell['title']}, {figure.meaning} | {peer} | {ours} | {ratio} |")
+    return behind
+
+
+def block(result):
+    machine = result.machine
+    parts = [BEGIN, "", f"Measured on {machine['cores']} virtual cores, Linux {machine['linux']}, {machine['compiler']}; "
+             f"{'`make bench-full`' if result.full else '`make bench`'}.", ""]
+    for name, workload in WORKLOADS.items():
+        cells = result.of(name)
+        if not cells:
+            continue
+        about = workload.about[0].upper() + workload.about[1:]
+        parts += [f"### {name}", "", f"{about}.", "", f"![{name}](pictures/{name}.svg)", ""]
+        for cell in cells:
+            parts += ["<details>" if len(cells) > 1 else "", f"<summary>{cell['title']}</summary>" if len(cells) > 1 else "", "",
+                      table(cell), "", "</details>" if len(cells) > 1 else "", ""]
+    behind = verdicts(result)
+    parts += ["### Where a peer is ahead", ""]
+    parts += (["| what | who | best of ours | ours : theirs |", "| --- | --- | --- | --- |", *behind] if behind else
+              ["Nowhere in this run, beyond the spread."]) + ["", END]
+    text = "\n".join(parts)
+    while "\n\n\n" in text:
+        text = text.replace("\n\n\n", "\n\n")
+    return text
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    result = Result(json.loads(pathlib.Path(sys.argv[1]).read_text()))
+    pictures = DOCS / "pictures"
+    pictures.mkdir(exist_ok=True)
+    for name, draw in PICTURES.items():
+        if cells := result.of(name):
+            (pictures / f"{name}.svg").write_text(draw(cells))
+    page = DOCS / "performance.md"
+    text = page.read_text()
+    if BEGIN not in text or END not in text:
+        sys.exit(f"{page} has lost its marks: {BEGIN} and {END}.")
+    page.write_text(text[:text.index(BEGIN)] + block(result) + text[text.index(END) + len(END):])
+    print(f"{page} and {len(PICTURES)} pictures are written.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""How the programs of the house are found, started, and understood."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).parent
+
+
+class Failed(Exception):
+    """A round came to nothing; its text says why."""
+
+
+class Missing(Exception):
+    """A program is not there; its text says why."""
+
+
+def program(build, directory, contestant):
+    """The path of its program in servers/ or contestants/; Missing if it was not built."""
+    if contestant.program.endswith(".py"):
+        path = HERE / directory / contestant.program
+    else:
+        path = pathlib.Path(build) / "bench" / "loops" / directory / contestant.program
+    if not path.exists():
+        raise Missing(f"{contestant.name} has nothing in {directory}")
+    return path
+
+
+def load_program(build):
+    return pathlib.Path(build) / "bench" / "loops" / "load"
+
+
+def on_core(core, command):
+    return ["taskset", "-c", str(core), *map(str, command)] if core is not None else [*map(str, command)]
+
+
+def spoken(command, environment=None, timeout=120):
+    """The one line of JSON that the command says."""
+    ended = subprocess.run([str(word) for word in command], capture_output=True, text=True, env=environment, timeout=timeout)
+    if ended.returncode != 0:
+        raise Failed(f"{' '.join(map(str, command))} ended with {ended.returncode}: {ended.stderr.strip()}")
+    return json.loads(ended.stdout)
+
+
+def flags(options):
+    return [str(word) for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)]
+
+
+class Server:
+    """An echo server of the house, on a free port; ended with this."""
+
+    def __init__(self, build, contestant, core=None, under=()):
+        """`under`: a program that watches over it, as valgrind and strace do."""
+        command = on_core(core, [*under, *self.command(build, contestant)])
+        with socket.socket() as listener:
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(4096)
+            listener.setblocking(False)
+            self.port = listener.getsockname()[1]
+            self.pid = os.posix_spawnp(command[0], command, contestant.environment,
+                                       file_actions=[(os.POSIX_SPAWN_DUP2, listener.fileno(), 3)])
+
+    @staticmethod
+    def command(build, contestant):
+        path = program(build, "servers", contestant)
+        return [sys.executable, path] if path.suffix == ".py" else [path]
+
+    def __enter__(self):
+        return self
+
+    def end(self, with_signal=signal.SIGKILL):
+        if self.pid is None:
+            return
+        os.kill(self.pid, with_signal)
+        os.waitpid(self.pid, 0)
+        self.pid = None
+
+    def __exit__(self, *_):
+        self.end()
+
+    def connect(self):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+
+
+def offered(build, contestant):
+    """What it plays inside one process."""
+    try:
+        listed = subprocess.run([program(build, "contestants", contestant)], capture_output=True, text=True,
+                                env=contestant.environment, timeout=20)
+    except Missing:
+        return set()
+    return set(listed.stdout.split()) if listed.returncode == 0 else set()

@@ -1,0 +1,169 @@
+"""What is played: each workload's cells, from the few of `make bench` to all of `make bench-full`."""
+
+import dataclasses
+import json
+import pathlib
+import subprocess
+import time
+
+import counts
+from programs import HERE, Missing, Server, flags, load_program, on_core, program, spoken
+
+SERVER_CORE, LOAD_CORE = 0, 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    name: str     # in the output of the program that measures it
+    meaning: str
+    unit: str
+    ranks: bool = True  # less is better, and decides
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    workload: "Workload"
+    title: str
+    size: int            # descriptors of one side: who cannot have so many sits out
+    options: dict        # of the program that measures it
+    short: bool = False  # also in `make bench`
+    rounds: float = 1    # times the usual number
+
+
+@dataclasses.dataclass(frozen=True)
+class Workload:
+    name: str
+    about: str
+    figures: tuple
+    play: object  # (build, contestant, cell) -> {figure: value}
+
+
+# --- inside one process ----------------------------------------------------------------------------------------------
+
+
+def inside(build, contestant, cell, core=LOAD_CORE):
+    path = program(build, "contestants", contestant)
+    return spoken(on_core(core, [path, cell.workload.name, *flags(cell.options)]), contestant.environment)
+
+
+def between_threads(build, contestant, cell):
+    return inside(build, contestant, cell, core=None)
+
+
+# --- beside a server -------------------------------------------------------------------------------------------------
+
+
+def load(build, server, what, options):
+    command = [load_program(build), what, "--port", server.port, "--pid", server.pid, *flags(options)]
+    return spoken(on_core(LOAD_CORE, command))
+
+
+def spoken_to(build, contestant, cell):
+    with Server(build, contestant, SERVER_CORE) as server:
+        return load(build, server, "churn" if cell.workload.name == "churn" else "echo", cell.options)
+
+
+def memory(build, contestant, cell):
+    with Server(build, contestant, SERVER_CORE) as server:
+        return load(build, server, "memory", cell.options)
+
+
+# --- compiling -------------------------------------------------------------------------------------------------------
+
+
+def compiled(build, contestant, cell):
+    """As CMake compiles it, from its own record, but without the warnings."""
+    source = HERE / "servers" / contestant.program
+    if source.suffix == ".py":
+        raise Missing(f"{contestant.name} is not compiled")
+    record = json.loads((pathlib.Path(build) / "compile_commands.json").read_text())
+    command = next((each["command"] for each in record if pathlib.Path(each["file"]).resolve() == source.resolve()), None)
+    if command is None:
+        raise Missing(f"{contestant.name} has nothing in servers")
+    words = [word for word in command.split() if not word.startswith(("-W", "-fdiagnostics"))]
+    at = words.index("-o")
+    words[at:at + 2] = ["-o", "/dev/null"]
+    start = time.monotonic()
+    subprocess.run(words, check=True, cwd=build, timeout=120)
+    seconds = time.monotonic() - start
+    lines = subprocess.run([*(word for word in words if word != "-c"), "-E", "-P"][:-2] + ["-E", "-P", "-o", "-"], check=True,
+                           cwd=build, capture_output=True, timeout=120).stdout.count(b"\n")
+    stripped = pathlib.Path(build) / "bench" / "loops" / "stripped"
+    subprocess.run(["strip", "-o", stripped, program(build, "servers", contestant)], check=True)
+    return {"seconds": seconds, "lines": lines, "kilobytes": stripped.stat().st_size / 1024}
+
+
+# --- all of them -----------------------------------------------------------------------------------------------------
+
+CPU = Figure("cpu_ns", "CPU", "ns")
+SPOKEN = (Figure("cpu_ns", "server's CPU", "ns"), Figure("per_second", "a second", "", False),
+          Figure("p50_us", "p50", "us", False), Figure("p99_us", "p99", "us", False),
+          Figure("p999_us", "p99.9", "us", False))
+
+RING = Workload("ring", "N socket pairs in a ring, A tokens going round: CPU of passing one on", (CPU,), inside)
+ECHO = Workload("echo", "an echo server over the loopback: its CPU a message, seen from outside", SPOKEN, spoken_to)
+CHURN = Workload("churn", "connect, one message there and back, close: the server's CPU a connection", SPOKEN, spoken_to)
+CTL = Workload("ctl", "sockets added, widened to writing, removed, a look after each; and widened and narrowed before a look",
+               (Figure("change_ns", "a change", "ns"), Figure("back_ns", "there and back", "ns")), inside)
+TIMERS = Workload("timers", "a timer armed, armed anew, pushed out, cancelled, and fired, among many",
+                  (Figure("arm_ns", "arm", "ns"), Figure("rearm_ns", "re-arm", "ns"), Figure("push_out_ns", "push out", "ns"),
+                   Figure("cancel_ns", "cancel", "ns"), Figure("arm_cancelled_ns", "arm a cancelled", "ns"),
+                   Figure("fire_ns", "fire", "ns")), inside)
+POST = Workload("post", "numbers handed to a loop by other threads, and how long one takes to wake it",
+                (Figure("threads_1_cpu_ns", "1 thread, CPU", "ns"), Figure("threads_1_wall_ns", "1 thread, wall", "ns"),
+                 Figure("threads_8_cpu_ns", "8 threads, CPU", "ns"), Figure("threads_8_wall_ns", "8 threads, wall", "ns"),
+                 Figure("wake_ns", "wake", "ns"), Figure("wake_p99_ns", "wake, p99", "ns", False)), between_threads)
+IDLE = Workload("idle", "one connection speaks, the others are silent: the server's CPU a message", SPOKEN, spoken_to)
+MEMORY = Workload("memory", "user-space memory of a connection that has spoken once",
+                  (Figure("bytes", "a connection", "bytes"),), memory)
+COMPILE = Workload("compile", "its echo server as CMake compiles it",
+                   (Figure("seconds", "time", "s"), Figure("lines", "preprocessed lines", ""),
+                    Figure("kilobytes", "stripped binary", "KB")), compiled)
+
+
+def counted(build, contestant, cell):
+    told = {}
+    for name, count, tool in (("ring_instructions", counts.ring, "valgrind"), ("ring_calls", counts.ring, "strace"),
+                              ("echo_instructions", counts.echo, "valgrind"), ("echo_calls", counts.echo, "strace")):
+        try:
+            told[name] = count(tool, build, contestant)
+        except Missing:
+            pass
+    return told
+
+
+COUNTED = Workload("counted", "user-space instructions and system calls of an event of the ring (1,000 pairs, 100 tokens) and of a "
+                   "message of the echo server (1 connection)",
+                   (Figure("ring_instructions", "ring, instructions", ""), Figure("ring_calls", "ring, system calls", ""),
+                    Figure("echo_instructions", "echo, instructions", ""), Figure("echo_calls", "echo, system calls", "")), counted)
+
+
+def ring(pairs, active, short=False):
+    # A round of who looks at all of them is as long as that makes it.
+    writes = 10_000 if active > 1 else 5_000
+    return Cell(RING, f"{pairs:,} pairs, {active:,} active", 2 * pairs, {"count": pairs, "active": active, "writes": writes},
+                short)
+
+
+def echo(connections, size, in_flight, short=False):
+    return Cell(ECHO, f"{connections:,} connection{'s' * (connections > 1)}, {size:,} bytes, {in_flight} in flight", connections,
+                {"connections": connections, "size": size, "in_flight": in_flight}, short)
+
+
+CELLS = (
+    *(ring(pairs, active, (pairs, active) in ((100, 1), (1000, 100), (8000, 100)))
+      for pairs in (100, 1000, 8000) for active in sorted({1, 100, pairs})),
+    *(echo(connections, size, in_flight, (connections, size, in_flight) in
+           ((1, 64, 1), (50, 64, 1), (1000, 64, 1), (50, 64, 16), (50, 16384, 1)))
+      for size in (64, 16384) for in_flight in (1, 16) for connections in (1, 50, 1000, 8000)),
+    Cell(CHURN, "32 at a time", 32, {"connections": 32, "size": 64}, True),
+    Cell(CTL, "1,000 sockets", 2000, {"count": 1000, "laps": 5}, True),
+    Cell(TIMERS, "100,000 timers", 0, {"count": 100_000, "laps": 1}, True),
+    Cell(TIMERS, "1,000,000 timers", 0, {"count": 1_000_000, "laps": 1}, False, 0.5),
+    Cell(POST, "200,000 posts", 0, {"count": 200_000, "single": 500}, True),
+    Cell(IDLE, "1 active of 11", 11, {"connections": 1, "idle": 10}, True),
+    Cell(IDLE, "1 active of 9,001", 9001, {"connections": 1, "idle": 9000}, True),
+    Cell(MEMORY, "5,000 connections", 5000, {"connections": 5000}, True, 0.2),
+    Cell(COMPILE, "GCC", 0, {}, True, 0.3),
+    Cell(COUNTED, "by callgrind and strace", 2000, {}, True, 0.01),
+)
