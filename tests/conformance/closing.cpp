@@ -109,6 +109,99 @@ CASE(duplicate_close_reuse) {
     EXPECT_EQ(reported(bag.select(1s)), (events_by_descriptor{{number, event::read}}));
 }
 
+// Where the kernel is not told of a removal, it wakes the bag once, and in vain.
+CASE(who_was_removed_and_stays_open_is_silent) {
+    for (const trigger mode : {trigger::level, trigger::oneshot}) {
+        auto bag = make_counted_bag();
+        auto [a, b] = make_pair();
+        auto [c, d] = make_pair();
+        bag.add(a, event::read, mode);
+        bag.add(c, event::read);
+        bag.remove(a);
+        put(b);
+        const int before = counted().wait;
+        expect_silence(bag, 50ms);
+        expect_silence(bag, 50ms);
+        EXPECT_LE(counted().wait - before, 3) << "it spins";
+        put(d);
+        EXPECT_EQ(reported(bag.select(1s)), (events_by_descriptor{{c.descriptor(), event::read}}));
+        bag.add(a.view(), event::read, mode);
+        EXPECT_EQ(reported(bag.select(1s)).size(), 2U);
+    }
+}
+
+CASE(who_was_removed_behind_others_that_are_ready_wakes_nobody_for_ever) {
+    auto bag = make_counted_bag();
+    auto busy = make_pair();
+    auto gone = make_pair();
+    put(busy.b);
+    bag.add(busy.a, event::read);
+    bag.add(gone.a, event::read);
+    bag.remove(gone.a);
+    put(gone.b);
+    for (int i = 0; i < 10; ++i)
+        EXPECT_EQ(reported(bag.select(1s)), (events_by_descriptor{{busy.a.descriptor(), event::read}}));
+    take(busy.a);
+    const int before = counted().wait;
+    expect_silence(bag, 50ms);
+    EXPECT_LE(counted().wait - before, 2) << "it spins";
+}
+
+CASE(who_was_removed_can_be_added_again_in_any_way) {
+    auto bag = make_bag<int>();
+    auto [a, b] = make_pair();
+    auto [c, d] = make_pair();
+    put(b);
+    bag.add(c, event::read, 0);
+    for (int round = 0; round < 3; ++round) {
+        bag.add(a.view(), event::read, 1);
+        EXPECT_EQ(reported(bag.select(1s)), (events_by_descriptor{{a.descriptor(), event::read}}));
+        bag.remove(a);
+        bag.add(a.view(), event::none, 2);  // parked, and gone again
+        bag.remove(a);
+        bag.add(a, event::write, 3);  // owned
+        EXPECT_EQ(reported(bag.select(1s)), (events_by_descriptor{{a.descriptor(), event::write}}));
+        bag.remove(a);
+        bag.add(a.view(), event::none, 4);
+        expect_silence(bag, 5ms);
+        bag.modify(a, event::read);
+        EXPECT_EQ(reported(bag.select(1s)), (events_by_descriptor{{a.descriptor(), event::read}}));
+        bag.remove(a);
+    }
+}
+
+CASE(after_an_orphan_removals_are_told) {
+    auto bag = make_counted_bag();
+    auto [stays, other] = make_pair();
+    bag.add(stays, event::read);
+    for (int round = 0; round < 3; ++round) {
+        auto old = make_pair();
+        const socket duplicate = duplicate_of(old.a.descriptor());
+        const native_handle number = old.a.descriptor();
+        bag.add(number, event::read);
+        old.a.close();
+        bag.remove(number);
+        put(old.b);
+        const int before = counted().wait;
+        expect_silence(bag, 20ms);
+        EXPECT_LE(counted().wait - before, 2) << "it spins";
+    }
+    // A file that lives on elsewhere is taken out before it is closed.
+    const int before = counted().reopen;
+    for (int round = 0; round < 3; ++round) {
+        auto old = make_pair();
+        const socket duplicate = duplicate_of(old.a.descriptor());
+        bag.add(old.a, event::read);
+        bag.remove(old.a);
+        old.a.close();
+        put(old.b);
+        expect_silence(bag, 5ms);
+    }
+    EXPECT_EQ(counted().reopen, before) << "each orphan makes it begin anew";
+    put(other);
+    EXPECT_EQ(reported(bag.select(1s)).size(), 1U);
+}
+
 CASE(an_orphan_that_comes_back_to_its_number_can_be_added) {
     auto bag = make_bag<int>();
     auto [a, b] = make_pair();

@@ -1,7 +1,7 @@
-// Asio: async_read_some of one byte, its everyday way. That is one read too many for every token; async_wait is one
-// epoll_ctl too many, which is dearer. For timers expires_at and async_wait, also to arm anew, and cancel, counted from
-// a time that was read once: there is no cached one. A cancelled wait completes with an error, which the loop has to
-// bring to its handler: that is part of the cost. No locks but for asio::post; io_context's own executors, not
+// Asio: async_read_some of one byte, its everyday way, which reads once too often for every token; with async_wait it would
+// be an epoll_ctl too many instead, about the same. For timers expires_at and async_wait, also to arm anew, and cancel,
+// counted from a time that was read once: there is no cached one. A cancelled wait completes with an error, which the loop
+// has to bring to its handler: that is part of the cost. No locks but for asio::post; io_context's own executors, not
 // any_io_executor. A descriptor is registered once, for good: there is nothing for ctl.
 #include <utility>
 

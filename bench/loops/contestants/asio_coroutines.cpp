@@ -1,6 +1,6 @@
-// Asio's coroutines: one for every place, which waits for a token in async_read_some, its everyday way. That is one
-// read too many for every token; async_wait is one epoll_ctl too many, which is dearer. One thread and no locks;
-// io_context's own executors, not any_io_executor. A descriptor is registered once, for good: there is nothing for ctl.
+// Asio's coroutines: one for every place, which waits for a token in async_read_some, its everyday way, and so reads once
+// too often for every token; with async_wait it would be an epoll_ctl too many instead, about the same. One thread and no
+// locks; io_context's own executors, not any_io_executor. A descriptor is registered once, for good: there is nothing for ctl.
 #include <exception>
 
 #include <asio/awaitable.hpp>
