@@ -4,7 +4,6 @@ strace. Everything is played at two lengths, and the difference divided by what 
 import os
 import pathlib
 import re
-import signal
 import subprocess
 import tempfile
 
@@ -18,7 +17,7 @@ class Uncounted(Exception):
 def watched_by(tool, log):
     if tool == "valgrind":
         return ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", f"--log-file={log}"]
-    return ["strace", "-f", "-c", "-U", "calls,name", "-o", log]
+    return ["strace", "-I2", "-f", "-c", "-U", "calls,name", "-o", log]  # -I2: it can be ended
 
 
 def told(tool, log):
@@ -61,7 +60,7 @@ def served(tool, build, contestant, options, few, many):
         for messages in (few, many):
             with Server(build, contestant, under=watched_by(tool, log)) as server:
                 spoken([load_program(build), "echo", "--port", server.port, "--pid", server.pid, "--messages", messages, *flags(options)])
-                server.end(signal.SIGTERM)
+                server.end(gently=True)
             counts.append(told(tool, log))
     return (counts[1] - counts[0]) / (many - few)
 

@@ -76,19 +76,20 @@ class histogram {
     std::array<std::uint64_t, (64 - fine + 1) << fine> counts_{};
 };
 
-/// The measured part of a run: begins after the warm-up, ends with the run.
+/// The measured part of a run: begins a while after as many answers as there are connections, ends with the run.
 class measurement {
   public:
-    measurement(pid_t server, nanoseconds duration, std::uint64_t enough)
-        : enough_{enough}, begins_{now() + (enough > 0 ? 0 : duration / 4)}, ends_{begins_ + duration} {
+    measurement(pid_t server, nanoseconds duration, std::uint64_t enough, std::size_t everybody)
+        : duration_{duration}, enough_{enough}, waits_for_{enough > 0 ? 0 : everybody} {
         if (::clock_getcpuclockid(server, &server_clock_) != 0) bench::die("There is no such server.");
     }
 
     /// One message was answered that was sent then; to be asked with the clock of about now.
     void answered(nanoseconds sent, nanoseconds at) {
-        ++all_;
+        last_ = at;
+        if (++all_ == waits_for_) begins_ = at + duration_ / 4;
         if (!running_) {
-            if (at < begins_) return;
+            if (all_ < waits_for_ || at < begins_) return;
             running_ = true;
             from_ = at;
             cpu_from_ = clock_of(server_clock_);
@@ -96,7 +97,11 @@ class measurement {
         ++count_;
         latency_.add(at - sent);
     }
-    bool over(nanoseconds at) const noexcept { return enough_ > 0 ? all_ >= enough_ : at >= ends_; }
+    bool over(nanoseconds at) const noexcept {
+        if (at > last_ + patience) bench::die("The server does not answer any more.");
+        if (enough_ > 0) return all_ >= enough_;
+        return all_ >= waits_for_ && at >= begins_ + duration_;
+    }
 
     void print(const char* what) const {
         const double cpu = static_cast<double>(clock_of(server_clock_) - cpu_from_);
@@ -112,8 +117,12 @@ class measurement {
     void broken() noexcept { ++broken_; }
 
   private:
+    static constexpr nanoseconds patience = 10'000'000'000;
+
+    nanoseconds duration_, begins_ = 0;
+    nanoseconds last_ = now();  ///< that something was answered
     std::uint64_t enough_;
-    nanoseconds begins_, ends_;
+    std::size_t waits_for_;
     clockid_t server_clock_{};
     bool running_ = false;
     nanoseconds from_ = 0, cpu_from_ = 0;
@@ -241,7 +250,7 @@ void echo(const plan& of) {
         speakers.emplace_back(sockets[i], i, of);
     }
     for (speaker& each : speakers) each.say(of.in_flight, set);
-    measurement taken{of.pid, of.duration, of.messages};
+    measurement taken{of.pid, of.duration, of.messages, of.connections};
     while (!taken.over(now()))
         set.spin_once([&](std::size_t which, std::uint32_t events) {
             speaker& one = speakers[which];
@@ -257,7 +266,7 @@ void echo(const plan& of) {
 class visitors {
   public:
     explicit visitors(const plan& of)
-        : plan_{of}, taken_{of.pid, of.duration, of.messages}, all_(of.connections) {
+        : plan_{of}, taken_{of.pid, of.duration, of.messages, of.connections}, all_(of.connections) {
         for (std::size_t i = 0; i < all_.size(); ++i) come(i);
     }
     void run() {

@@ -241,6 +241,7 @@ int main() {
     io_uring_buf_reg queue{
         reinterpret_cast<std::uintptr_t>(buffer_queue), buffer_count, 0, IOU_PBUF_RING_INC, {}};
     if (::io_uring_register_buf_ring(&ring, &queue, 0) < 0) std::abort();
+    ::io_uring_buf_ring_init(buffer_queue);
     for (unsigned i = 0; i < buffer_count; ++i) give(i);
     for (;;) {
         take_turn();
