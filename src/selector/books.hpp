@@ -98,13 +98,11 @@ struct core::books {
     /// Arms a slot that the mechanism does not have; throws what it throws.
     void enroll(std::uint32_t index, bool trusted = false) {
         slot& s = slots[index];
-        const bool left = s.has(slot::left);
-        s.state &= static_cast<std::uint8_t>(~slot::left);
         // A socket is new, and who went before it was closed; a number may be the same file once more.
-        if (left && !trusted && s.mode != trigger::exclusive &&
-            mechanism->take_over(registration_of(index))) {
-            s.applied = s.interest;
-        } else if (mechanism->add(registration_of(index, trusted)) == admission::always_ready) {
+        const bool same = s.has(slot::left) && !trusted && s.mode != trigger::exclusive;
+        s.state &= static_cast<std::uint8_t>(~slot::left);
+        if (!(same && mechanism->take_over(registration_of(index))) &&
+            mechanism->add(registration_of(index, trusted)) == admission::always_ready) {
             files.reserve(std::bit_ceil(known_files + 1));  // each has room in the list, for good
             ++known_files;
             s.state |= slot::file;
