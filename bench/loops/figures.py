@@ -27,6 +27,16 @@ class Ratio:
         return f"{self.middle:.2f} ({self.low:.2f} .. {self.high:.2f}){', same' if self.same else ''}"
 
 
+def ranked(found, figure, base):
+    """[(name, its samples, its Ratio to the base or None)], the cheapest first: by the ratios, which know what a round was like
+    for everybody, or by the medians where the base sits out."""
+    ratios = {name: Ratio(samples[figure], found[base][figure]) for name, samples in found.items()} if base in found else {}
+
+    def cost(name):
+        return ratios[name].middle if ratios else median(found[name][figure])
+    return [(name, found[name], ratios.get(name)) for name in sorted(found, key=cost)]
+
+
 def median(samples):
     return statistics.median(samples)
 

@@ -23,7 +23,7 @@ import time
 
 from checks import Wrong, check
 from contestants import BASE, CONTESTANTS
-from figures import Ratio, median, short
+from figures import median, ranked, short
 from programs import Failed, Missing, offered, program
 from workloads import CELLS
 
@@ -80,11 +80,9 @@ def show(cell, found):
     figures = cell.workload.figures
     header = "".join(f"{figure.meaning + (' ' + figure.unit if figure.unit else ''):>18}" for figure in figures)
     say(f"  {'':<24}{header}   beside {BASE}")
-    first = figures[0].name
-    for name, samples in sorted(found.items(), key=lambda item: median(item[1][first])):
-        beside = str(Ratio(samples[first], found[BASE][first])) if BASE in found and name != BASE else ""
+    for name, samples, ratio in ranked(found, figures[0].name, BASE):
         row = "".join(f"{short(median(samples[figure.name])) if figure.name in samples else '-':>18}" for figure in figures)
-        say(f"  {name:<24}{row}   {beside}")
+        say(f"  {name:<24}{row}   {ratio if ratio and name != BASE else ''}")
 
 
 def main():

@@ -10,7 +10,7 @@ import pathlib
 import sys
 
 from contestants import BASE, CONTESTANTS
-from figures import Ratio, median, quantile, short
+from figures import Ratio, median, quantile, ranked, short
 from pictures import OURS, dots, lines
 from programs import HERE
 from workloads import CELLS
@@ -38,6 +38,13 @@ def positive(points):
     return all(value > 0 for value in points)
 
 
+def drawn(title, subtitle, cells, panels, x_words):
+    """Lines where there are sizes to go along; else, as after a short run, the cells side by side."""
+    if all(len({x for points in series.values() for x, *_ in points}) > 1 for _, series in panels):
+        return lines(title, f"{subtitle} Less is better.", panels, x_words, "ns")
+    return dots(title, f"{subtitle} Less is better.", [(cell["title"] + ", ns", side_by_side(cell, "cpu_ns")) for cell in cells], "")
+
+
 def over_sizes(cells, x_of, figure):
     """{name: [(x, low, middle, high)]}, in the order of x."""
     series = {}
@@ -60,8 +67,8 @@ def ring_picture(cells):
     groups = {title: [cell for cell in cells if active(cell) == title] for title in ("one token", "100 tokens", "a token in every pair")}
     groups["a token in every pair"] += [cell for cell in cells if cell["options"]["active"] == cell["options"]["count"] == 100]
     panels = [(title, over_sizes(those, lambda cell: cell["options"]["count"], "cpu_ns")) for title, those in groups.items() if those]
-    return lines("ring: what one event costs", "CPU of reading a token and passing it on, against the socket pairs that are watched. "
-                 "Less is better.", panels, "socket pairs", "ns")
+    return drawn("ring: what one event costs", "CPU of reading a token and passing it on, against the socket pairs that are watched.",
+                 cells, panels, "socket pairs")
 
 
 def echo_picture(cells):
@@ -70,14 +77,13 @@ def echo_picture(cells):
         return f"{options['size']:,} bytes, {options['in_flight']} in flight"
     panels = [(title, over_sizes([cell for cell in cells if kind(cell) == title], lambda cell: cell["options"]["connections"], "cpu_ns"))
               for title in dict.fromkeys(map(kind, cells))]
-    return lines("echo: what a message costs the server", "CPU of the server, seen from outside, against its connections. Less is "
-                 "better.", panels, "connections", "ns")
+    return drawn("echo: what a message costs the server", "CPU of the server, seen from outside, against its connections.",
+                 cells, panels, "connections")
 
 
 def idle_picture(cells):
-    return lines("idle: what silent connections cost", "CPU of the server a message of one connection, against those that are open and "
-                 "silent. Less is better.", [("", over_sizes(cells, lambda cell: cell["options"]["idle"], "cpu_ns"))],
-                 "silent connections", "ns")
+    return drawn("idle: what silent connections cost", "CPU of the server a message of one connection, against those that are silent.",
+                 cells, [("", over_sizes(cells, lambda cell: cell["options"]["idle"], "cpu_ns"))], "silent connections")
 
 
 def dots_picture(title, subtitle):
@@ -107,12 +113,10 @@ def table(cell):
     first = figures[0].name
     heads = [figure.meaning + (f", {figure.unit}" if figure.unit else "") for figure in figures]
     rows = [f"| | {' | '.join(heads)} | beside {BASE} |", "| --- " * (len(heads) + 2) + "|"]
-    found = cell["samples"]
-    for name, samples in sorted(found.items(), key=lambda item: median(item[1][first])):
+    for name, samples, ratio in ranked(cell["samples"], first, BASE):
         told = [short(median(samples[figure.name])) if figure.name in samples else "" for figure in figures]
-        beside = str(Ratio(samples[first], found[BASE][first])) if BASE in found and name != BASE else ""
         shown = f"**{name}**" if name in OURS else name
-        rows.append(f"| {shown} | {' | '.join(told)} | {beside} |")
+        rows.append(f"| {shown} | {' | '.join(told)} | {ratio if ratio and name != BASE else ''} |")
     return "\n".join(rows)
 
 

@@ -83,7 +83,7 @@ def panel(left, top, width, height, title, series, x_words, y_words):
         parts += [f"<line x1='{across(x):.1f}' x2='{across(x):.1f}' y1='{up.start}' y2='{up.end}' stroke='#f0f1f4'/>",
                   text(across(x), up.start + 16, f"{x:,}", 11, "middle", "#666")]
     parts += [text((across.start + across.end) / 2, up.start + 31, x_words, 11, "middle", "#666"),
-              text(left + 52, up.end - 2 - 0, "", 11), text(across.start - 44, up.end - 6, y_words, 11, "start", "#666")]
+              text(across.start - 44, up.end - 6, y_words, 11, "start", "#666")]
     names = list(series)
     ends = spread([up(series[name][-1][2]) for name in names], 12.5, up.end, up.start + 4)
     # Ours are drawn last, and so lie on top.
@@ -127,8 +127,7 @@ def dots(title, subtitle, groups, x_words):
             y = top + 28 + row * number
             colour = COLOURS[who]
             parts += [text(label - 10, y + 4, who, 11.5, "end", colour, "bold" if who in OURS else "normal"),
-                      f"<line x1='{across.start}' x2='{across(middle):.1f}' y1='{y}' y2='{y}' stroke='{colour}' stroke-opacity='0.18' "
-                      f"stroke-width='{8 if who in OURS else 5}'/>",
+                      f"<line x1='{across.start}' x2='{across(low):.1f}' y1='{y}' y2='{y}' stroke='#c9ccd3' stroke-dasharray='1 4'/>",
                       f"<line x1='{across(low):.1f}' x2='{across(high):.1f}' y1='{y}' y2='{y}' stroke='{colour}' stroke-width='1.5'/>",
                       f"<circle cx='{across(middle):.1f}' cy='{y}' r='{4.5 if who in OURS else 3.5}' fill='{colour}'/>",
                       text(max(across(middle), across(high)) + 9, y + 4, short(middle), 11, colour="#333")]
