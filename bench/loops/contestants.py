@@ -22,6 +22,7 @@ class Contestant:
 CONTESTANTS = (
     Contestant("bag", "bag", "ours", "epoll"),
     Contestant("loop", "loop", "ours", "epoll"),
+    Contestant("loop, callbacks", "loop_callbacks", "ours", "epoll"),
     Contestant("raw epoll", "raw_epoll", "raw"),
     Contestant("libev", "libev", "peer"),
     Contestant("libuv", "libuv", "peer"),

@@ -1,4 +1,5 @@
-// The loop, as a user has it: a watch with a callback for every place, timers, and posts that carry a callback.
+// The loop, as a user has it: a watch with a callback for every place, and timers. Numbers wait in a queue of the user's,
+// and whoever finds it empty posts: of one kind of thing, that is the cheapest way to hand over many.
 #include <selectors/async.hpp>
 
 #include "../contestant.hpp"
@@ -83,14 +84,16 @@ class loop_poster final : public poster {
     explicit loop_poster(inbox& to) : to_{to} {}
     void post(std::size_t first, std::size_t count) override {
         for (std::size_t i = 0; i < count; ++i)
-            loop_.post([this, number = first + i] {
-                if (to_.take(number)) loop_.stop();
-            });
+            if (numbers_.push(first + i))
+                loop_.post([this] {
+                    if (numbers_.empty_into(to_)) loop_.stop();
+                });
     }
     void run() override { loop_.run(); }
 
   private:
     inbox& to_;
+    number_queue numbers_;
     sel::loop loop_;
 };
 
