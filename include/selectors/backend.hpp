@@ -82,14 +82,6 @@ class SELECTORS_API backend {
     /// the bag calls `reopen` as soon as it does.
     virtual bool remove(const registration& known) noexcept = 0;
 
-    /// Whether the kernel forgets what is closed by itself, and keeps what it is not told to forget apart by its
-    /// generation. Then a key may leave the bag without a call of `remove`, which comes when, and if, the kernel
-    /// reports it after all. An exclusive one is always removed: it takes events from others.
-    virtual bool forgets_what_is_closed() const noexcept { return false; }
-    /// For a key whose number was left in there so: makes what is there its own, as `modify` would. False if the
-    /// kernel has forgotten it, and it is to be added.
-    virtual bool take_over(const registration&) noexcept { return false; }
-
     /// Waits for at most `timeout`; for ever if it is negative, not at all if it is zero. Returns how
     /// many notices it wrote: at most room.size() (never 0), one for each descriptor, each with at
     /// least one event of those asked for, or error or hangup. What did not fit comes first next

@@ -52,8 +52,8 @@ class epoll_backend final : public backend {
             throw refusal(make_error_code(std::errc::bad_file_descriptor), wanted.descriptor);
         if (control(EPOLL_CTL_ADD, wanted) == 0) return admission::watched;
         if (errno == EPERM) return admission::always_ready;  // no poll method: epoll_ctl(2)
-        // What was left in there, or an orphan whose file has come back to its old number: it is the key's now.
-        if (errno == EEXIST && (take_over(wanted) || replace(wanted))) return admission::watched;
+        // An orphan whose file has come back to its old number: it is the key's now.
+        if (errno == EEXIST && replace(wanted)) return admission::watched;
         throw refusal(sys::last_error(), wanted.descriptor);
     }
 
@@ -68,12 +68,6 @@ class epoll_backend final : public backend {
 
     bool remove(const registration& known) noexcept override {
         return control(EPOLL_CTL_DEL, known) == 0;
-    }
-
-    /// Not once others wait for the set itself: they would see what is left in it.
-    bool forgets_what_is_closed() const noexcept override { return !shown_; }
-    bool take_over(const registration& wanted) noexcept override {
-        return wanted.mode != trigger::exclusive && control(EPOLL_CTL_MOD, wanted) == 0;
     }
 
     std::size_t wait(std::span<notice> room, std::chrono::nanoseconds timeout) override {
@@ -92,10 +86,7 @@ class epoll_backend final : public backend {
 
     void wake() noexcept override { waker_.ring(); }
 
-    native_handle descriptor() const noexcept override {
-        shown_ = true;
-        return set_.get();
-    }
+    native_handle descriptor() const noexcept override { return set_.get(); }
 
     void reopen() override {
         sys::owned fresh = create();
@@ -163,8 +154,7 @@ class epoll_backend final : public backend {
     sys::waker waker_;
     sys::owned set_;
     unsigned epoch_ = sys::process_epoch();
-    bool coarse_ = false;         ///< the kernel has only milliseconds
-    mutable bool shown_ = false;  ///< somebody has its descriptor
+    bool coarse_ = false;  ///< the kernel has only milliseconds
 };
 
 }  // namespace

@@ -44,9 +44,6 @@ struct core::books {
     std::atomic<unsigned> epoch = sys::process_epoch();
     bool orphans = false;      ///< the kernel may report what is not armed here any more
     bool rebuild_due = false;  ///< it did
-    bool leaves = true;        ///< the removed may be left for the kernel to forget
-    bool any_left = false;
-    bool stale_seen = false;  ///< what the kernel said of one that had gone: in that batch, or before
     notice batch[batch_size];
 
     native_handle descriptor(std::uint32_t index) const noexcept { return slots[index].who.of(index); }
@@ -98,11 +95,7 @@ struct core::books {
     /// Arms a slot that the mechanism does not have; throws what it throws.
     void enroll(std::uint32_t index, bool trusted = false) {
         slot& s = slots[index];
-        // A socket is new, and who went before it was closed; a number may be the same file once more.
-        const bool same = s.has(slot::left) && !trusted && s.mode != trigger::exclusive;
-        s.state &= static_cast<std::uint8_t>(~slot::left);
-        if (!(same && mechanism->take_over(registration_of(index))) &&
-            mechanism->add(registration_of(index, trusted)) == admission::always_ready) {
+        if (mechanism->add(registration_of(index, trusted)) == admission::always_ready) {
             files.reserve(std::bit_ceil(known_files + 1));  // each has room in the list, for good
             ++known_files;
             s.state |= slot::file;
@@ -111,18 +104,6 @@ struct core::books {
             s.applied = s.interest;
         }
         stamp(s);
-    }
-
-    /// Who leaves the bag is mostly closed next, and the kernel forgets him by itself. False if that is left to it.
-    bool dismiss(std::uint32_t index) noexcept {
-        const slot& s = slots[index];
-        if (leaves && enrolled(s) && s.mode != trigger::exclusive &&
-            mechanism->forgets_what_is_closed()) {
-            any_left = true;
-            return false;
-        }
-        withdraw(index);
-        return true;
     }
 
     void withdraw(std::uint32_t index) noexcept {
@@ -188,10 +169,9 @@ struct core::books {
     [[gnu::noinline]] void rebuild() {
         mechanism->reopen();
         if (foreign()) epoch.store(sys::process_epoch(), std::memory_order_relaxed);
-        orphans = rebuild_due = any_left = false;
+        orphans = rebuild_due = false;
         for (std::uint32_t index = 0; index < slots.size(); ++index) {
             slot& s = slots[index];
-            s.state &= static_cast<std::uint8_t>(~slot::left);
             if (!s.has(slot::in_use) || s.has(slot::file)) continue;
             if (s.has(slot::failed)) list(changes, index);
             const bool armed = s.applied != 0;
@@ -217,34 +197,22 @@ struct core::books {
 
     /// Drops what is the mechanism's own and, where there may be orphans, theirs.
     std::size_t sift(notice* fresh, std::size_t count) noexcept {
-        if (orphans || (any_left && count > 0 && (stale_seen || is_stale(*fresh)))) [[unlikely]]
+        if (orphans) [[unlikely]]
             count = sift_orphans(fresh, count);
         return count == 1 && fresh->generation == 0 ? 0 : count;
     }
 
-    bool is_stale(const notice& seen) const noexcept {
-        if (seen.generation == 0) return false;
-        const slot& s = slots[seen.slot];
-        return seen.generation != s.generation || s.applied == 0;
-    }
-
-    /// Takes out of the kernel's set what was left there. Where that has another number by now, or none, it is an orphan,
-    /// and the set is made anew before the next wait: not now, for the batch has yet to say what is spent. Orphans are
-    /// dear: from the first one on the kernel is told of everybody.
+    /// Where there are some, the kernel's set is made anew before the next wait: not now, for the batch
+    /// has yet to say what is spent.
     [[gnu::noinline]] std::size_t sift_orphans(notice* fresh, std::size_t count) noexcept {
-        stale_seen = false;
         auto* last = std::remove_if(fresh, fresh + count, [&](const notice& seen) {
-            if (!is_stale(seen)) return false;
-            slot& s = slots[seen.slot];
-            const bool was_left = s.has(slot::left);
-            s.state &= static_cast<std::uint8_t>(~slot::left);
-            if (!was_left || !mechanism->remove(registration_of(seen.slot))) {
-                rebuild_due = true;
-                leaves = false;
-            }
-            return true;
+            if (seen.generation == 0) return false;
+            const slot& s = slots[seen.slot];
+            return seen.generation != s.generation || s.applied == 0;
         });
-        return static_cast<std::size_t>(last - fresh);
+        const auto kept = static_cast<std::size_t>(last - fresh);
+        if (kept != count) rebuild_due = true;
+        return kept;
     }
 
     [[gnu::noinline]] std::size_t report_files(notice* room, std::size_t most) noexcept {

@@ -122,12 +122,10 @@ void core::remove(std::uint32_t index) noexcept {
         books_->unlist(books_->changes, index);
     }
     // In a child the kernel's set is still the parent's; ours is made without this key.
-    const bool was_left = s.has(slot::left);
-    const bool left = !books_->foreign() && (!books_->dismiss(index) || was_left);
+    if (!books_->foreign()) books_->withdraw(index);
     books_->places.leave(books_->descriptor(index), index);
     const std::uint32_t next = s.generation + 1;
     s = slot{};
-    if (left) s.state = slot::left;
     s.generation = next == nowhere ? 1 : next;
     --books_->size;
 }
@@ -173,10 +171,7 @@ const backend& core::mechanism() const noexcept {
 /// The second look at a notice that is out of the ordinary; none if the caller must not see it.
 event core::settle(const notice& seen) noexcept {
     slot& s = slots_[seen.slot];
-    if (seen.generation != s.generation || !s.has(slot::in_use)) {
-        books_->stale_seen = true;
-        return event::none;
-    }
+    if (seen.generation != s.generation || !s.has(slot::in_use)) return event::none;
     const event asked = books::interest(s);
     event events = event::from_bits(seen.events);
     if (seen.events & failure) {

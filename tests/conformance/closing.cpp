@@ -109,7 +109,7 @@ CASE(duplicate_close_reuse) {
     EXPECT_EQ(reported(bag.select(1s)), (events_by_descriptor{{number, event::read}}));
 }
 
-// Where the kernel is not told of a removal, it wakes the bag once, and in vain.
+// A mechanism may leave it to the kernel to forget who is closed; then it may be woken once, in vain.
 CASE(who_was_removed_and_stays_open_is_silent) {
     for (const trigger mode : {trigger::level, trigger::oneshot}) {
         auto bag = make_counted_bag();

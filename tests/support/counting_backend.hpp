@@ -42,11 +42,6 @@ class counting_backend final : public backend {
         ++calls_->remove;
         return counted_->remove(known);
     }
-    bool forgets_what_is_closed() const noexcept override { return counted_->forgets_what_is_closed(); }
-    bool take_over(const registration& wanted) noexcept override {
-        ++calls_->modify;
-        return counted_->take_over(wanted);
-    }
     std::size_t wait(std::span<notice> room, std::chrono::nanoseconds timeout) override {
         ++calls_->wait;
         calls_->last_timeout = timeout;

@@ -38,8 +38,6 @@ struct slot {
     static constexpr std::uint8_t file = 2;    ///< always ready, unknown to the backend
     static constexpr std::uint8_t spent = 4;   ///< a oneshot that the backend knows, but disarmed
     static constexpr std::uint8_t failed = 8;  ///< its change failed and is about to be reported
-    static constexpr std::uint8_t left =
-        16;  ///< the kernel was not told of the removal of who was in it
 
     /// In `applied`, beside events: makes it differ from every interest, so that the backend is told.
     static constexpr std::uint8_t told_in_vain = 0x80;
