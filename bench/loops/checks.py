@@ -16,7 +16,7 @@ class Wrong(Exception):
 
 
 def random_bytes(size):
-    return os.urandom(1 << 20) * (size >> 20)
+    return os.urandom(size)
 
 
 def receive(connection, into, size=None):

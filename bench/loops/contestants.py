@@ -24,11 +24,13 @@ CONTESTANTS = (
     Contestant("loop", "loop", "ours", "epoll"),
     Contestant("loop, callbacks", "loop_callbacks", "ours", "epoll"),
     Contestant("raw epoll", "raw_epoll", "raw"),
+    Contestant("raw epoll, again", "raw_epoll", "raw"),  # shows what the noise is
     Contestant("libev", "libev", "peer"),
     Contestant("libuv", "libuv", "peer"),
     Contestant("libevent", "libevent", "peer"),
     Contestant("libevent, bufferevent", "libevent_bufferevent", "peer"),
     Contestant("Asio", "asio", "peer"),
+    Contestant("Asio, callbacks", "asio_callbacks", "peer"),
     Contestant("Asio, coroutines", "asio_coroutines", "peer"),
     Contestant("bag on io_uring", "bag", "ours", "uring"),
     Contestant("loop on io_uring", "loop", "ours", "uring"),

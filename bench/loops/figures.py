@@ -1,5 +1,6 @@
 """Samples of rounds, and what may be said of them."""
 
+import math
 import statistics
 
 
@@ -11,17 +12,29 @@ def quantile(samples, part):
     return ordered[below] + (ordered[above] - ordered[below]) * (at - below)
 
 
+def sure(count):
+    """How many of the lowest and of the highest of so many samples may be left out, so that in 19 of 20 cases the true median
+    lies among the rest: the sign test. Of fewer than nine none may; fewer than six are not sure even so."""
+    left_out, doubt = 0, 2 * 0.5 ** count
+    while doubt + 2 * math.comb(count, left_out + 1) * 0.5 ** count <= 0.05:
+        left_out += 1
+        doubt += 2 * math.comb(count, left_out) * 0.5 ** count
+    return left_out
+
+
 class Ratio:
-    """How one did beside the other in the same rounds; below 1 the first was cheaper."""
+    """How one did beside the other in the same rounds; below 1 the first was cheaper. `low` and `high` are the quartiles."""
 
     def __init__(self, of, base):
-        ratios = [a / b for a, b in zip(of, base)]
+        ratios = sorted(a / b for a, b in zip(of, base))
         self.low, self.middle, self.high = (quantile(ratios, part) for part in (0.25, 0.5, 0.75))
+        out = sure(len(ratios))
+        self.least, self.most = ratios[out], ratios[-1 - out]
 
     @property
     def same(self):
-        """The difference is under the spread: nothing can be said."""
-        return self.low <= 1 <= self.high
+        """1.00 lies where the true median may be: nothing can be said."""
+        return self.least <= 1 <= self.most
 
     def __str__(self):
         return f"{self.middle:.2f} ({self.low:.2f} .. {self.high:.2f}){', same' if self.same else ''}"
@@ -30,10 +43,11 @@ class Ratio:
 def ranked(found, figure, base):
     """[(name, its samples, its Ratio to the base or None)], the cheapest first: by the ratios, which know what a round was like
     for everybody, or by the medians where the base sits out."""
-    ratios = {name: Ratio(samples[figure], found[base][figure]) for name, samples in found.items()} if base in found else {}
+    there = {name: samples for name, samples in found.items() if figure in samples}
+    ratios = {name: Ratio(samples[figure], there[base][figure]) for name, samples in there.items()} if base in there else {}
 
     def cost(name):
-        return ratios[name].middle if ratios else median(found[name][figure])
+        return math.inf if name not in there else ratios[name].middle if ratios else median(there[name][figure])
     return [(name, found[name], ratios.get(name)) for name in sorted(found, key=cost)]
 
 

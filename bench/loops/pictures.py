@@ -9,8 +9,8 @@ from figures import short
 # Ours are blue and thick, raw system calls black, peers have colours of their own, and what is there for contrast is grey.
 COLOURS = {
     "bag": "#0b5fff", "loop": "#5aa0ff", "loop, callbacks": "#5aa0ff", "bag on io_uring": "#0b5fff", "loop on io_uring": "#5aa0ff", "bag on poll": "#0b5fff",
-    "bag on select": "#0b5fff", "raw epoll": "#111111", "raw io_uring": "#111111", "libev": "#2e9e5b", "libuv": "#c2410c",
-    "libevent": "#a16207", "libevent, bufferevent": "#a16207", "Asio": "#b4236a", "Asio, coroutines": "#b4236a",
+    "bag on select": "#0b5fff", "raw epoll": "#111111", "raw epoll, again": "#111111", "raw io_uring": "#111111", "libev": "#2e9e5b", "libuv": "#c2410c",
+    "libevent": "#a16207", "libevent, bufferevent": "#a16207", "Asio": "#b4236a", "Asio, callbacks": "#b4236a", "Asio, coroutines": "#b4236a",
     "threads": "#8a8f98", "Python's selectors": "#8a8f98",
 }
 DASHED = {"bag on io_uring", "loop on io_uring", "raw io_uring", "Asio, coroutines", "libevent, bufferevent", "Python's selectors"}

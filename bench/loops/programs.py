@@ -64,7 +64,7 @@ class Server:
             listener.listen(4096)
             listener.setblocking(False)
             self.port = listener.getsockname()[1]
-            self.pid = os.posix_spawnp(command[0], command, contestant.environment,
+            self.pid = os.posix_spawnp(command[0], command, contestant.environment, setpgroup=0,
                                        file_actions=[(os.POSIX_SPAWN_DUP2, listener.fileno(), 3)])
 
     @staticmethod
@@ -89,7 +89,7 @@ class Server:
                 with contextlib.suppress(OSError):
                     self.connect().close()
                 time.sleep(0.05)
-        os.kill(self.pid, signal.SIGKILL)
+        os.killpg(self.pid, signal.SIGKILL)  # and what it watches over
         os.waitpid(self.pid, 0)
         self.pid = None
 

@@ -98,7 +98,7 @@ def compiled(build, contestant, cell):
 # --- all of them -----------------------------------------------------------------------------------------------------
 
 CPU = Figure("cpu_ns", "CPU", "ns")
-SPOKEN = (Figure("cpu_ns", "server's CPU", "ns"), Figure("per_second", "a second", "", False),
+SPOKEN = (Figure("cpu_ns", "server's CPU", "ns"), Figure("busy", "of its core", "", False), Figure("per_second", "a second", "", False),
           Figure("p50_us", "p50", "us", False), Figure("p99_us", "p99", "us", False),
           Figure("p999_us", "p99.9", "us", False))
 
@@ -129,7 +129,7 @@ def counted(build, contestant, cell):
                               ("echo_instructions", counts.echo, "valgrind"), ("echo_calls", counts.echo, "strace")):
         try:
             told[name] = count(tool, build, contestant)
-        except (Missing, Failed, counts.Uncounted):
+        except (Missing, Failed, counts.Uncounted, subprocess.SubprocessError):
             pass  # valgrind does not know every request of io_uring
     return told
 
@@ -142,7 +142,7 @@ COUNTED = Workload("counted", "user-space instructions and system calls of an ev
 
 def ring(pairs, active, short=False):
     # A round of who looks at all of them is as long as that makes it.
-    writes = 10_000 if active > 1 else 5_000
+    writes = max(10_000, 20 * active) if active > 1 else 5_000  # at the end the tokens are read, and not passed on
     return Cell(RING, f"{pairs:,} pairs, {active:,} active", 2 * pairs, {"count": pairs, "active": active, "writes": writes},
                 short)
 

@@ -1,8 +1,8 @@
 // Asio: async_read_some of one byte, its everyday way, which reads once too often for every token; with async_wait it would
 // be an epoll_ctl too many instead, about the same. For timers expires_at and async_wait, also to arm anew, and cancel,
 // counted from a time that was read once: there is no cached one. A cancelled wait completes with an error, which the loop
-// has to bring to its handler: that is part of the cost. No locks but for asio::post; io_context's own executors, not
-// any_io_executor. A descriptor is registered once, for good: there is nothing for ctl.
+// has to bring to its handler: that is part of the cost. No locks but for asio::post, by whoever finds the queue of
+// numbers empty; io_context's own executors, not any_io_executor. A descriptor is registered once, for good: there is nothing for ctl.
 #include <utility>
 
 #include <asio/basic_waitable_timer.hpp>
@@ -106,9 +106,10 @@ class asio_poster final : public poster {
     explicit asio_poster(inbox& to) : to_{to} {}
     void post(std::size_t first, std::size_t count) override {
         for (std::size_t i = 0; i < count; ++i)
-            asio::post(loop_, [this, number = first + i] {
-                if (to_.take(number)) loop_.stop();
-            });
+            if (numbers_.push(first + i))
+                asio::post(loop_, [this] {
+                    if (numbers_.empty_into(to_)) loop_.stop();
+                });
     }
     void run() override {
         loop_.restart();
@@ -117,6 +118,7 @@ class asio_poster final : public poster {
 
   private:
     inbox& to_;
+    number_queue numbers_;
     asio::io_context loop_{1};  // one thread runs it, and others post: it keeps its locks
     asio::executor_work_guard<executor> stays_{loop_.get_executor()};
 };
