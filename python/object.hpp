@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cerrno>
+#include <exception>
 #include <new>
 #include <stdexcept>
 #include <system_error>
@@ -20,13 +21,10 @@ namespace bagselectors {
     for (;;) pause();
 }
 
-/// Whether this thread has lost the lock for ever, and must not touch an object any more.
+/// Whether this thread has lost the lock for ever, and must not touch an object any more: the interpreter ends or has
+/// ended, and it is not the thread that ends it.
 inline bool is_cut_off() noexcept {
-#if PY_VERSION_HEX >= 0x030D0000
-    return Py_IsFinalizing() && !PyGILState_Check();
-#else
-    return _Py_IsFinalizing() && !PyGILState_Check();
-#endif
+    return !Py_IsInitialized() && (!PyGILState_GetThisThreadState() || !PyGILState_Check());
 }
 
 /// A Python exception is set: it goes through the library as this, and comes out as itself.
@@ -117,7 +115,7 @@ PyObject* guarded(Work work) noexcept {
     try {
         return work().release();
     } catch (...) {
-        if (is_cut_off()) stay();
+        if (!std::current_exception()) stay();  // it is none: the thread is being unwound
         translate();
         return nullptr;
     }
