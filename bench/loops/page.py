@@ -132,7 +132,7 @@ def verdicts(result):
                     if not all(figure.name in samples.get(name, {}) for name in (ours, peer)):
                         continue
                     ratio = Ratio(samples[ours][figure.name], samples[peer][figure.name])
-                    if ratio.least > 1:
+                    if ratio.least > 1.005:
                         behind.append(f"| {cell['workload']}: {cell['title']}, {figure.meaning} | {peer} | {ours} | {ratio} |")
     return behind
 
