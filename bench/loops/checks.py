@@ -15,10 +15,6 @@ class Wrong(Exception):
     """The server does something else than server.hpp says."""
 
 
-def random_bytes(size):
-    return os.urandom(size)
-
-
 def receive(connection, into, size=None):
     """Hashes what comes, to the end or that many bytes; returns how many it was."""
     count = 0
@@ -33,7 +29,7 @@ def receive(connection, into, size=None):
 
 def comes_back(server, size, half_close):
     """All of it, and after a half close the end as well."""
-    data = random_bytes(size)
+    data = os.urandom(size)
     with server.connect() as connection:
         def speak():
             connection.sendall(data)
@@ -56,7 +52,7 @@ def private_memory(pid):
 def stubborn_peer_is_held_back(server):
     """Who does not read is not read from; others are served meanwhile; what was taken comes back."""
     before = private_memory(server.pid)
-    chunk = random_bytes(1 << 20)
+    chunk = os.urandom(1 << 20)
     sent = hashlib.sha256()
     count = 0
     with server.connect() as stubborn, server.connect() as other:

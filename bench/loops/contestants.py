@@ -41,3 +41,5 @@ CONTESTANTS = (
     Contestant("Python's selectors", "python_selectors.py", "contrast"),
 )
 BASE = "raw epoll"  # what everybody is compared with
+OURS = {each.name for each in CONTESTANTS if each.kind == "ours"}
+PEERS = [each.name for each in CONTESTANTS if each.kind == "peer"]

@@ -11,7 +11,7 @@ from programs import Failed, Server, flags, load_program, program, spoken
 
 
 class Uncounted(Exception):
-    """The tool is not there, or said nothing."""
+    """The tool said nothing of what it counted."""
 
 
 def watched_by(tool, log):
@@ -72,5 +72,5 @@ def ring(tool, build, contestant, options=RING):
     return inside(tool, build, contestant, "ring", options, ({"writes": 2000}, 2000), ({"writes": 12000}, 12000))
 
 
-def echo(tool, build, contestant, connections=1):
-    return served(tool, build, contestant, {"connections": connections, "size": 64}, 500, 2500)
+def echo(tool, build, contestant):
+    return served(tool, build, contestant, {"connections": 1, "size": 64}, 500, 2500)

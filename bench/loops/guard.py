@@ -12,11 +12,11 @@ import argparse
 import json
 import os
 import pathlib
-import subprocess
 import sys
 
 from contestants import CONTESTANTS
 from counts import echo, inside, ring
+from programs import compiler
 
 RECORD = pathlib.Path(__file__).with_name("guard.json")
 ALLOWED = 0.03
@@ -24,8 +24,7 @@ BUDGET = 15  # of the bag over raw epoll, an event of the ring
 
 
 def toolchain():
-    compiler = subprocess.run(["c++", "-dumpfullversion"], capture_output=True, text=True).stdout.strip()
-    return f"GCC {compiler}, {os.confstr('CS_GNU_LIBC_VERSION')}"
+    return f"{compiler()}, {os.confstr('CS_GNU_LIBC_VERSION')}"
 
 
 def measured(build):

@@ -26,7 +26,7 @@ import time
 from checks import Wrong, check
 from contestants import BASE, CONTESTANTS
 from figures import median, ranked, short
-from programs import Failed, Missing, offered, program
+from programs import Failed, Missing, compiler, offered
 from workloads import CELLS, LOAD_CORE, SERVER_CORE
 
 
@@ -35,27 +35,17 @@ def say(text=""):
 
 
 def machine(build):
-    compiler = subprocess.run(["c++", "-dumpfullversion"], capture_output=True, text=True).stdout.strip()
-    return {"cores": os.cpu_count(), "linux": platform.release().split("-")[0], "compiler": f"GCC {compiler}",
+    return {"cores": os.cpu_count(), "linux": platform.release().split("-")[0], "compiler": compiler(),
             "python": platform.python_version(), "build": str(build)}
 
 
-def takes_part(build, cell, contestant, listed):
+def takes_part(cell, contestant, plays, serves):
     """Whether this contestant has something for this cell."""
     if cell.size > contestant.most:
         return False
-    if cell.workload.name in ("ring", "ctl", "timers", "post"):
-        # What is above the mechanisms is played on one of them.
-        if cell.workload.name in ("timers", "post") and contestant.kind == "ours" and contestant.backend != "epoll":
-            return False
-        return cell.workload.name in listed[contestant]
-    if cell.workload.name == "compile" and contestant.kind == "ours" and contestant.backend != "epoll":
+    if contestant.kind == "ours" and contestant.backend != "epoll" and not cell.workload.on_each_mechanism:
         return False
-    try:
-        program(build, "servers", contestant)
-    except Missing:
-        return False
-    return True
+    return contestant in serves if cell.workload.served else cell.workload.name in plays[contestant]
 
 
 def play(build, cell, contestants, rounds, order):
@@ -119,24 +109,20 @@ def main():
         sys.exit(f"There is no {', no '.join(missing)} here: scripts/setup bench installs what is missing.")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and whoever serves is ended
 
-    taking_part, absent, unfit = [], [], set()
-    listed = {}
+    plays = {each: offered(build, each) for each in contestants}
+    serves, absent = set(), []
     for each in contestants:
-        listed[each] = offered(build, each)
         try:
-            program(build, "servers", each)
             check(build, each)
+            serves.add(each)
         except Missing:
-            if not listed[each]:
+            if not plays[each]:
                 absent.append(each.name)
-                continue
         except (Wrong, OSError) as trouble:
             say(f"{each.name} is no echo server here as the house wants one, and serves none: {trouble}.")
             if each.kind == "ours" or each.name == BASE:
                 sys.exit(1)
-            unfit.add(each)
-        taking_part.append(each)
-    say(f"{len(taking_part)} contestants; what they serve is right."
+    say(f"{len(contestants) - len(absent)} contestants; what they serve is right."
         + (f" Not built here, and left out: {', '.join(absent)}." if absent else ""))
 
     order = random.Random(given.seed)
@@ -144,8 +130,7 @@ def main():
     fallen = set()
     start = time.monotonic()
     for number, cell in enumerate(cells):
-        those = [each for each in taking_part if takes_part(build, cell, each, listed)
-                 and (each not in unfit or cell.workload.name in listed[each])]
+        those = [each for each in contestants if takes_part(cell, each, plays, serves)]
         found, out = play(build, cell, those, max(1, round(rounds * cell.rounds)), order)
         fallen |= {each.name for each in those if each.name in out and (each.kind == "ours" or each.name == BASE)}
         result["cells"].append({"workload": cell.workload.name, "title": cell.title, "size": cell.size,

@@ -9,15 +9,14 @@ import json
 import pathlib
 import sys
 
-from contestants import BASE, CONTESTANTS
+from contestants import BASE, OURS, PEERS
 from figures import Ratio, median, quantile, ranked, short
-from pictures import OURS, dots, lines
+from pictures import dots, lines
 from programs import HERE
 from workloads import CELLS
 
 DOCS = HERE.parent.parent / "docs"
 BEGIN, END = "<!-- Written by bench/loops/page.py: from here -->", "<!-- to here -->"
-PEERS = [each.name for each in CONTESTANTS if each.kind == "peer"]
 WORKLOADS = {each.workload.name: each.workload for each in CELLS}
 
 
@@ -89,7 +88,7 @@ def idle_picture(cells):
 def dots_picture(title, subtitle):
     def made(cells):
         cell = cells[-1]
-        groups = [(figure.meaning + (f", {figure.unit}" if figure.unit else ""), side_by_side(cell, figure.name))
+        groups = [(figure.heading, side_by_side(cell, figure.name))
                   for figure in WORKLOADS[cell["workload"]].figures if figure.ranks]
         return dots(title, f"{subtitle} ({cell['title']}). Less is better.", [each for each in groups if each[1]], "")
     return made
@@ -111,7 +110,7 @@ def table(cell):
     """Each contestant's figures, and the ratio of the first to raw epoll's."""
     figures = WORKLOADS[cell["workload"]].figures
     first = figures[0].name
-    heads = [figure.meaning + (f", {figure.unit}" if figure.unit else "") for figure in figures]
+    heads = [figure.heading for figure in figures]
     rows = [f"| | {' | '.join(heads)} | beside {BASE} |", "| --- " * (len(heads) + 2) + "|"]
     for name, samples, ratio in ranked(cell["samples"], first, BASE):
         told = [short(median(samples[figure.name])) if figure.name in samples else "" for figure in figures]

@@ -4,6 +4,7 @@ ratios, on both."""
 import math
 from xml.sax.saxutils import escape
 
+from contestants import OURS
 from figures import short
 
 # Ours are blue and thick, raw system calls black, peers have colours of their own, and what is there for contrast is grey.
@@ -15,7 +16,6 @@ COLOURS = {
 }
 DASHED = {"bag on io_uring", "loop on io_uring", "raw io_uring", "Asio, coroutines", "libevent, bufferevent", "Python's selectors"}
 DOTTED = {"bag on poll", "bag on select"}
-OURS = {name for name in COLOURS if name.startswith(("bag", "loop"))}
 FONT = "font-family='Helvetica, Arial, sans-serif'"
 
 

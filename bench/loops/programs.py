@@ -48,6 +48,11 @@ def spoken(command, environment=None, timeout=120):
     return json.loads(ended.stdout)
 
 
+def compiler():
+    version = subprocess.run(["c++", "-dumpfullversion"], capture_output=True, text=True).stdout.strip()
+    return f"GCC {version}"
+
+
 def flags(options):
     return [str(word) for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)]
 

@@ -21,6 +21,10 @@ class Figure:
     unit: str
     ranks: bool = True  # less is better, and decides
 
+    @property
+    def heading(self):
+        return f"{self.meaning}, {self.unit}" if self.unit else self.meaning
+
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
@@ -38,6 +42,8 @@ class Workload:
     about: str
     figures: tuple
     play: object  # (build, contestant, cell) -> {figure: value}
+    served: bool = False         # wants an echo server; else the contestant's program says whether it plays it
+    on_each_mechanism: bool = True  # else ours plays it on one: what it measures is above them
 
 
 # --- inside one process ----------------------------------------------------------------------------------------------
@@ -103,24 +109,24 @@ SPOKEN = (Figure("cpu_ns", "server's CPU", "ns"), Figure("busy", "of its core", 
           Figure("p999_us", "p99.9", "us", False))
 
 RING = Workload("ring", "N socket pairs in a ring, A tokens going round: CPU of passing one on", (CPU,), inside)
-ECHO = Workload("echo", "an echo server over the loopback: its CPU a message, seen from outside", SPOKEN, spoken_to)
-CHURN = Workload("churn", "connect, one message there and back, close: the server's CPU a connection", SPOKEN, spoken_to)
+ECHO = Workload("echo", "an echo server over the loopback: its CPU a message, seen from outside", SPOKEN, spoken_to, served=True)
+CHURN = Workload("churn", "connect, one message there and back, close: the server's CPU a connection", SPOKEN, spoken_to, served=True)
 CTL = Workload("ctl", "sockets added, widened to writing, removed, a look after each; and widened and narrowed before a look",
                (Figure("change_ns", "a change", "ns"), Figure("back_ns", "there and back", "ns")), inside)
 TIMERS = Workload("timers", "a timer armed, armed anew, pushed out, cancelled, and fired, among many",
                   (Figure("arm_ns", "arm", "ns"), Figure("rearm_ns", "re-arm", "ns"), Figure("push_out_ns", "push out", "ns"),
                    Figure("cancel_ns", "cancel", "ns"), Figure("arm_cancelled_ns", "arm a cancelled", "ns"),
-                   Figure("fire_ns", "fire", "ns")), inside)
+                   Figure("fire_ns", "fire", "ns")), inside, on_each_mechanism=False)
 POST = Workload("post", "numbers handed to a loop by other threads, and how long one takes to wake it",
                 (Figure("threads_1_cpu_ns", "1 thread, CPU", "ns"), Figure("threads_1_wall_ns", "1 thread, wall", "ns"),
                  Figure("threads_8_cpu_ns", "8 threads, CPU", "ns"), Figure("threads_8_wall_ns", "8 threads, wall", "ns"),
-                 Figure("wake_ns", "wake", "ns"), Figure("wake_p99_ns", "wake, p99", "ns", False)), between_threads)
-IDLE = Workload("idle", "one connection speaks, the others are silent: the server's CPU a message", SPOKEN, spoken_to)
+                 Figure("wake_ns", "wake", "ns"), Figure("wake_p99_ns", "wake, p99", "ns", False)), between_threads, on_each_mechanism=False)
+IDLE = Workload("idle", "one connection speaks, the others are silent: the server's CPU a message", SPOKEN, spoken_to, served=True)
 MEMORY = Workload("memory", "user-space memory of a connection that has spoken once",
-                  (Figure("bytes", "a connection", "bytes"),), memory)
+                  (Figure("bytes", "a connection", "bytes"),), memory, served=True)
 COMPILE = Workload("compile", "its echo server as CMake compiles it",
                    (Figure("seconds", "time", "s"), Figure("lines", "preprocessed lines", ""),
-                    Figure("kilobytes", "stripped binary", "KB")), compiled)
+                    Figure("kilobytes", "stripped binary", "KB")), compiled, served=True, on_each_mechanism=False)
 
 
 def counted(build, contestant, cell):
@@ -137,7 +143,7 @@ def counted(build, contestant, cell):
 COUNTED = Workload("counted", "user-space instructions and system calls of an event of the ring (1,000 pairs, 100 tokens) and of a "
                    "message of the echo server (1 connection)",
                    (Figure("ring_instructions", "ring, instructions", ""), Figure("ring_calls", "ring, system calls", ""),
-                    Figure("echo_instructions", "echo, instructions", ""), Figure("echo_calls", "echo, system calls", "")), counted)
+                    Figure("echo_instructions", "echo, instructions", ""), Figure("echo_calls", "echo, system calls", "")), counted, served=True)
 
 
 def ring(pairs, active, short=False):

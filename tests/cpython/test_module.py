@@ -79,52 +79,49 @@ class Module(unittest.TestCase):
         self.assertEqual(selector.select(0.3), [])
         self.assertGreaterEqual(time.monotonic() - start, 0.3)
 
-    @on_each
-    def test_many_threads_change_it_while_one_waits(self, selector):
+    def run_while_one_waits(self, selector, seconds, works):
+        """Each in a thread of its own, beside selects of that long; returns what they raised."""
         failures = []
 
-        def churn():
+        def run(work):
             try:
-                ends = socket.socketpair()
-                for _ in range(300):
-                    selector.register(ends[0], EVENT_READ)
-                    selector.modify(ends[0], EVENT_READ | EVENT_WRITE, "data")
-                    selector.unregister(ends[0])
-                for each in ends:
-                    each.close()
+                work()
             except Exception as failure:
                 failures.append(failure)
-        threads = [threading.Thread(target=churn) for _ in range(4)]
+        threads = [threading.Thread(target=run, args=(work,)) for work in works]
         for each in threads:
             each.start()
         while any(each.is_alive() for each in threads):
-            selector.select(0.01)
+            selector.select(seconds)
         for each in threads:
             each.join()
+        return failures
+
+    @on_each
+    def test_many_threads_change_it_while_one_waits(self, selector):
+        def churn():
+            ends = socket.socketpair()
+            for _ in range(300):
+                selector.register(ends[0], EVENT_READ)
+                selector.modify(ends[0], EVENT_READ | EVENT_WRITE, "data")
+                selector.unregister(ends[0])
+            for each in ends:
+                each.close()
+        failures = self.run_while_one_waits(selector, 0.01, [churn] * 4)
         self.assertEqual((failures, len(selector.get_map())), ([], 0))
 
     @on_each
     def test_two_threads_may_modify_the_same_while_one_waits(self, selector):
         a, _ = self.pair()
         selector.register(a, EVENT_READ)
-        failures = []
         interval = sys.getswitchinterval()
         sys.setswitchinterval(1e-5)
         self.addCleanup(sys.setswitchinterval, interval)
 
         def change(data):
-            try:
-                for i in range(500):
-                    selector.modify(a, EVENT_READ, (data, i))
-            except Exception as failure:
-                failures.append(failure)
-        threads = [threading.Thread(target=change, args=(data,)) for data in range(3)]
-        for each in threads:
-            each.start()
-        while any(each.is_alive() for each in threads):
-            selector.select(0.001)
-        for each in threads:
-            each.join()
+            for i in range(500):
+                selector.modify(a, EVENT_READ, (data, i))
+        failures = self.run_while_one_waits(selector, 0.001, [lambda data=data: change(data) for data in range(3)])
         self.assertEqual(failures, [])
 
     @on_each
