@@ -355,7 +355,7 @@ int own_descriptor(Bag* self) {
     self->in->watched = true;
     tell_the_kernel(self);  // a child has its own set from now on
     require_open(self);
-    const sel::native_handle descriptor = self->in->bag.backend().descriptor();
+    const sel::native_handle descriptor = self->in->bag.descriptor();
     if (descriptor == sel::invalid_handle)
         raise(PyExc_ValueError, "%s has no descriptor", self->in->bag.backend().name());
     return descriptor;

@@ -97,6 +97,9 @@ class port final : public sel::backend {
     }
     void modify(const sel::registration& wanted) override { mechanism_->modify(wanted); }
     bool remove(const sel::registration& known) noexcept override { return mechanism_->remove(known); }
+    bool forgets_what_is_closed() const noexcept override {
+        return mechanism_->forgets_what_is_closed();
+    }
     void wake() noexcept override { mechanism_->wake(); }
     sel::native_handle descriptor() const noexcept override { return mechanism_->descriptor(); }
     void reopen() override { mechanism_->reopen(); }

@@ -82,6 +82,11 @@ class SELECTORS_API backend {
     /// the bag calls `reopen` as soon as it does.
     virtual bool remove(const registration& known) noexcept = 0;
 
+    /// Whether the kernel forgets what is closed by itself. Then a key that is not exclusive may leave the bag without
+    /// a call of `remove`; `add` may come for a number that is still in there, which is the new key's from then on; and
+    /// `remove` comes when, and if, the kernel reports the old generation: of its argument only the descriptor counts then.
+    virtual bool forgets_what_is_closed() const noexcept { return false; }
+
     /// Waits for at most `timeout`; for ever if it is negative, not at all if it is zero. Returns how
     /// many notices it wrote: at most room.size() (never 0), one for each descriptor, each with at
     /// least one event of those asked for, or error or hangup. What did not fit comes first next
@@ -92,11 +97,12 @@ class SELECTORS_API backend {
     virtual void wake() noexcept = 0;
 
     /// A descriptor that is readable while a wait would return at once, for whoever waits for the bag itself;
-    /// invalid_handle where the mechanism has none. What the bag has deferred it knows with the next wait.
+    /// invalid_handle where the mechanism has none. What the bag has deferred it knows with the next wait; ask the bag's
+    /// own `descriptor`, which sees to it that nothing was left in there.
     virtual native_handle descriptor() const noexcept { return invalid_handle; }
 
     /// Forgets everything and begins anew with a kernel object of its own, as after a fork. Throws
-    /// std::system_error and is unchanged if the system refuses.
+    /// std::system_error if the system refuses, and is asked again.
     virtual void reopen() = 0;
 };
 

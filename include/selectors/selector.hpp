@@ -223,6 +223,12 @@ class selector {
     /// The mechanism under this bag: its name, what it supports.
     const selectors::backend& backend() const noexcept { return core_.mechanism(); }
 
+    /// A descriptor that is readable while a select would find something, for whoever waits for the bag itself;
+    /// invalid_handle where the mechanism has none. It stays the same, but for a child, which has its own, and for a bag
+    /// in which a descriptor was closed before it was removed. What is deferred it knows with the next select. Throws
+    /// std::system_error.
+    native_handle descriptor() { return core_.descriptor(); }
+
   private:
     struct end_of_keys {};
     struct key_range {

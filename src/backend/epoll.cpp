@@ -3,9 +3,11 @@
 #include <cerrno>
 #include <climits>
 #include <cstddef>
+#include <cstdio>
 #include <string>
 
 #include <sys/epoll.h>
+#include <sys/utsname.h>
 
 #include "backend/common.hpp"
 #include "backend/mechanisms.hpp"
@@ -39,6 +41,19 @@ epoll_event make_event(std::uint32_t events, std::uint32_t slot, std::uint32_t g
     return made;
 }
 
+/// Before Linux 6.4 the close of a file that is still in a set takes a lock that the whole machine shares ("epoll: use
+/// refcount to reduce ep_mutex contention", P. Abeni).
+bool forgetting_is_cheap() noexcept {
+    static const bool cheap = [] {
+        utsname system{};
+        int major = 0, minor = 0;
+        if (::uname(&system) < 0 || std::sscanf(system.release, "%d.%d", &major, &minor) != 2)
+            return false;
+        return major > 6 || (major == 6 && minor >= 4);
+    }();
+    return cheap;
+}
+
 class epoll_backend final : public backend {
   public:
     epoll_backend() : set_{create()} { watch_waker(set_, waker_); }
@@ -52,8 +67,8 @@ class epoll_backend final : public backend {
             throw refusal(make_error_code(std::errc::bad_file_descriptor), wanted.descriptor);
         if (control(EPOLL_CTL_ADD, wanted) == 0) return admission::watched;
         if (errno == EPERM) return admission::always_ready;  // no poll method: epoll_ctl(2)
-        // An orphan whose file has come back to its old number: it is the key's now.
-        if (errno == EEXIST && replace(wanted)) return admission::watched;
+        // What was left in there, or an orphan whose file has come back to its old number: it is the key's now.
+        if (errno == EEXIST && take_over(wanted)) return admission::watched;
         throw refusal(sys::last_error(), wanted.descriptor);
     }
 
@@ -69,6 +84,8 @@ class epoll_backend final : public backend {
     bool remove(const registration& known) noexcept override {
         return control(EPOLL_CTL_DEL, known) == 0;
     }
+
+    bool forgets_what_is_closed() const noexcept override { return forgetting_is_cheap(); }
 
     std::size_t wait(std::span<notice> room, std::chrono::nanoseconds timeout) override {
         if constexpr (in_place) {
@@ -89,7 +106,7 @@ class epoll_backend final : public backend {
     native_handle descriptor() const noexcept override { return set_.get(); }
 
     void reopen() override {
-        sys::owned fresh = create();
+        sys::owned fresh = create_in_its_place();
         if (epoch_ == sys::process_epoch()) {  // anybody may be ringing: it stays where it is
             watch_waker(fresh, waker_);
         } else {
@@ -108,6 +125,21 @@ class epoll_backend final : public backend {
         return made;
     }
 
+    /// Where there is no descriptor left, ours makes room.
+    sys::owned create_in_its_place() {
+        try {
+            return create();
+        } catch (const std::system_error& refused) {
+            if (epoch_ != sys::process_epoch() || !is_want_of_descriptors(refused.code())) throw;
+        }
+        set_ = sys::owned{invalid_handle};
+        return create();
+    }
+
+    static bool is_want_of_descriptors(const std::error_code& why) noexcept {
+        return why == std::errc::too_many_files_open || why == std::errc::too_many_files_open_in_system;
+    }
+
     /// Edge-triggered: every ring is an event of its own, and nobody needs to read it away.
     static void watch_waker(const sys::owned& set, const sys::waker& waker) {
         epoll_event nobodys = make_event(EPOLLIN | EPOLLET, 0, 0);
@@ -122,6 +154,11 @@ class epoll_backend final : public backend {
     int control(int operation, const registration& of) noexcept {
         epoll_event event = make_event(of.interest.bits() | flags_of(of.mode), of.slot, of.generation);
         return ::epoll_ctl(set_.get(), operation, of.descriptor, &event);
+    }
+
+    bool take_over(const registration& wanted) noexcept {
+        return (wanted.mode != trigger::exclusive && control(EPOLL_CTL_MOD, wanted) == 0) ||
+               replace(wanted);
     }
 
     bool replace(const registration& wanted) noexcept {

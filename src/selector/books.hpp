@@ -44,6 +44,9 @@ struct core::books {
     std::atomic<unsigned> epoch = sys::process_epoch();
     bool orphans = false;      ///< the kernel may report what is not armed here any more
     bool rebuild_due = false;  ///< it did
+    bool may_leave = mechanism->forgets_what_is_closed();  ///< who goes, for the kernel to forget
+    bool any_left = false;                                 ///< since the kernel's set was made
+    bool stale_told = false;  ///< a batch had a notice of one that had gone
     notice batch[batch_size];
 
     native_handle descriptor(std::uint32_t index) const noexcept { return slots[index].who.of(index); }
@@ -95,6 +98,8 @@ struct core::books {
     /// Arms a slot that the mechanism does not have; throws what it throws.
     void enroll(std::uint32_t index, bool trusted = false) {
         slot& s = slots[index];
+        s.state &=
+            static_cast<std::uint8_t>(~slot::left);  // it has the number, and what was left there
         if (mechanism->add(registration_of(index, trusted)) == admission::always_ready) {
             files.reserve(std::bit_ceil(known_files + 1));  // each has room in the list, for good
             ++known_files;
@@ -104,6 +109,17 @@ struct core::books {
             s.applied = s.interest;
         }
         stamp(s);
+    }
+
+    /// Who leaves the bag is mostly closed next, and the kernel forgets him by itself. False if that is left to it.
+    bool dismiss(std::uint32_t index) noexcept {
+        const slot& s = slots[index];
+        if (may_leave && enrolled(s) && s.mode != trigger::exclusive) {
+            any_left = true;
+            return false;
+        }
+        withdraw(index);
+        return true;
     }
 
     void withdraw(std::uint32_t index) noexcept {
@@ -169,9 +185,10 @@ struct core::books {
     [[gnu::noinline]] void rebuild() {
         mechanism->reopen();
         if (foreign()) epoch.store(sys::process_epoch(), std::memory_order_relaxed);
-        orphans = rebuild_due = false;
+        orphans = rebuild_due = any_left = false;
         for (std::uint32_t index = 0; index < slots.size(); ++index) {
             slot& s = slots[index];
+            s.state &= static_cast<std::uint8_t>(~slot::left);
             if (!s.has(slot::in_use) || s.has(slot::file)) continue;
             if (s.has(slot::failed)) list(changes, index);
             const bool armed = s.applied != 0;
@@ -195,24 +212,42 @@ struct core::books {
 
     // --- waiting ---------------------------------------------------------------------------------
 
-    /// Drops what is the mechanism's own and, where there may be orphans, theirs.
+    /// Drops what is the mechanism's own and, where there may be some, what concerns nobody in the bag any more. That is
+    /// the first notice, or was seen in the batch before.
     std::size_t sift(notice* fresh, std::size_t count) noexcept {
-        if (orphans) [[unlikely]]
-            count = sift_orphans(fresh, count);
+        if (orphans || (any_left && count > 0 &&
+                        (stale_told || fresh->generation == 0 || is_stale(*fresh)))) [[unlikely]]
+            count = sift_stale(fresh, count);
         return count == 1 && fresh->generation == 0 ? 0 : count;
     }
 
-    /// Where there are some, the kernel's set is made anew before the next wait: not now, for the batch
-    /// has yet to say what is spent.
-    [[gnu::noinline]] std::size_t sift_orphans(notice* fresh, std::size_t count) noexcept {
+    bool is_stale(const notice& seen) const noexcept {
+        if (seen.generation == 0) return false;
+        const slot& s = slots[seen.slot];
+        return seen.generation != s.generation || s.applied == 0;
+    }
+
+    /// Takes out of the kernel's set what was left there. What comes nevertheless is an orphan, and the set is made anew
+    /// before the next wait: not now, for the batch has yet to say what is spent. That is dear: from then on the kernel is
+    /// told of everybody who goes.
+    [[gnu::noinline]] std::size_t sift_stale(notice* fresh, std::size_t count) noexcept {
+        stale_told = false;
         auto* last = std::remove_if(fresh, fresh + count, [&](const notice& seen) {
-            if (seen.generation == 0) return false;
-            const slot& s = slots[seen.slot];
-            return seen.generation != s.generation || s.applied == 0;
+            if (!is_stale(seen)) return false;
+            if (slots[seen.slot].has(slot::left)) {
+                take_out_left(seen.slot);
+            } else {
+                rebuild_due = true;
+                may_leave = false;
+            }
+            return true;
         });
-        const auto kept = static_cast<std::size_t>(last - fresh);
-        if (kept != count) rebuild_due = true;
-        return kept;
+        return static_cast<std::size_t>(last - fresh);
+    }
+    /// The kernel may have forgotten it this moment: its descriptor is others' to close.
+    void take_out_left(std::uint32_t index) noexcept {
+        slots[index].state &= static_cast<std::uint8_t>(~slot::left);
+        mechanism->remove(registration_of(index));
     }
 
     [[gnu::noinline]] std::size_t report_files(notice* room, std::size_t most) noexcept {

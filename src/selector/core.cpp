@@ -84,6 +84,7 @@ std::uint32_t core::add(native_handle descriptor, bool owned, event interest, tr
     s.who = occupant{descriptor};
     s.interest = static_cast<std::uint8_t>(interest.bits());
     s.mode = mode;
+    if (!interest && s.has(slot::left)) books_->take_out_left(index);  // a parked one costs no wake-up
     if (interest) {
         try {
             books_->enroll(index, owned);
@@ -122,10 +123,12 @@ void core::remove(std::uint32_t index) noexcept {
         books_->unlist(books_->changes, index);
     }
     // In a child the kernel's set is still the parent's; ours is made without this key.
-    if (!books_->foreign()) books_->withdraw(index);
+    const bool was_left = s.has(slot::left);
+    const bool left = !books_->foreign() && (!books_->dismiss(index) || was_left);
     books_->places.leave(books_->descriptor(index), index);
     const std::uint32_t next = s.generation + 1;
     s = slot{};
+    if (left) s.state = slot::left;
     s.generation = next == nowhere ? 1 : next;
     --books_->size;
 }
@@ -166,12 +169,21 @@ const backend& core::mechanism() const noexcept {
     return *books_->mechanism;
 }
 
+native_handle core::descriptor() {
+    if (books_->any_left || books_->foreign()) begin_anew();
+    books_->may_leave = false;
+    return books_->mechanism->descriptor();
+}
+
 // --- which are ready -----------------------------------------------------------------------------
 
 /// The second look at a notice that is out of the ordinary; none if the caller must not see it.
 event core::settle(const notice& seen) noexcept {
     slot& s = slots_[seen.slot];
-    if (seen.generation != s.generation || !s.has(slot::in_use)) return event::none;
+    if (seen.generation != s.generation || !s.has(slot::in_use)) {
+        books_->stale_told |= seen.generation != 0;
+        return event::none;
+    }
     const event asked = books::interest(s);
     event events = event::from_bits(seen.events);
     if (seen.events & failure) {

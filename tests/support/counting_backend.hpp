@@ -42,6 +42,7 @@ class counting_backend final : public backend {
         ++calls_->remove;
         return counted_->remove(known);
     }
+    bool forgets_what_is_closed() const noexcept override { return counted_->forgets_what_is_closed(); }
     std::size_t wait(std::span<notice> room, std::chrono::nanoseconds timeout) override {
         ++calls_->wait;
         calls_->last_timeout = timeout;

@@ -38,6 +38,8 @@ struct slot {
     static constexpr std::uint8_t file = 2;    ///< always ready, unknown to the backend
     static constexpr std::uint8_t spent = 4;   ///< a oneshot that the backend knows, but disarmed
     static constexpr std::uint8_t failed = 8;  ///< its change failed and is about to be reported
+    static constexpr std::uint8_t left =
+        16;  ///< the kernel was not told of the removal of who was in it
 
     /// In `applied`, beside events: makes it differ from every interest, so that the backend is told.
     static constexpr std::uint8_t told_in_vain = 0x80;
@@ -101,6 +103,7 @@ class SELECTORS_API core {
     void spin(std::chrono::nanoseconds duration) noexcept;
     void wake() noexcept;
     const backend& mechanism() const noexcept;
+    native_handle descriptor();
     /// Lets go of the kernel's set before the data, and with it the descriptors, is destroyed.
     void close() noexcept;
 
