@@ -25,15 +25,14 @@ class handle_callback {
         struct ending {
             ~ending() {
                 of.calling_ = false;
-                if (of.owned_) return;
-                const auto dropped = std::move(of.call_);
-                node.destroy_if_done();
+                if (!of.owned_) [[unlikely]]
+                    of.drop(node);
             }
             handle_callback& of;
             Node& node;
         } const ending{*this, node};
         calling_ = true;
-        home.call(kind, where_, home.now(), [&] { call_(what...); });
+        home.call(kind, where_, home.now(), call_, what...);
     }
 
     /// The handle goes. Returns what is to be dropped once the node has ended whatever it was for: captures
@@ -44,6 +43,13 @@ class handle_callback {
     }
 
   private:
+    /// It has returned, and its handle has gone meanwhile.
+    template <class Node>
+    [[gnu::noinline]] void drop(Node& node) {
+        const auto dropped = std::move(call_);
+        node.destroy_if_done();
+    }
+
     callback<void(Arguments...)> call_;
     std::source_location where_;
     bool owned_ = true;

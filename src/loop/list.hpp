@@ -24,7 +24,7 @@ class queue {
     /// The oldest; there must be one.
     Node& pop() noexcept {
         Node& oldest = *first_;
-        first_ = std::exchange(oldest.next, nullptr);
+        first_ = oldest.next;
         return oldest;
     }
     /// The newest, or null.

@@ -57,7 +57,11 @@ class mailbox {
     void empty_into(letter_queue& queue) noexcept {
         if (!newest_.load(std::memory_order_relaxed)) return;
         letter* const newest = newest_.exchange(nullptr, std::memory_order_acquire);
-        if (newest == &asleep_) return;
+        if (newest != &asleep_) append_to(queue, newest);
+    }
+
+  private:
+    [[gnu::noinline]] static void append_to(letter_queue& queue, letter* newest) noexcept {
         letter* oldest = nullptr;
         letter* each = newest;
         do {
@@ -67,7 +71,6 @@ class mailbox {
         queue.append(*oldest, *newest);
     }
 
-  private:
     letter asleep_{nullptr};  ///< a mark; never read
     std::atomic<letter*> newest_ = nullptr;
 };

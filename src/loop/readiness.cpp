@@ -107,8 +107,8 @@ time_point readiness_driver::now() noexcept {
 event readiness_driver::entry::wanted() const noexcept {
     event all;
     for (auto* each = watchers.first(); each; each = each->next_sibling) all |= each->interest;
-    if (input.waiting) all |= event::read;
-    if (output.waiting) all |= event::write;
+    for (const side each : {input, output})
+        if (waiting[each]) all |= direction_of[each];
     return all;
 }
 
@@ -119,9 +119,9 @@ bool readiness_driver::submit(operation& op) noexcept {
     try {
         switch (op.what) {
         case operation_kind::recv:
-        case operation_kind::accept: return begin(op, &entry::input, event::read);
+        case operation_kind::accept: return begin(op, input);
         case operation_kind::send:
-        case operation_kind::connect: return begin(op, &entry::output, event::write);
+        case operation_kind::connect: return begin(op, output);
         case operation_kind::ready: break;
         }
         auto& ready = static_cast<ready_operation&>(op);
@@ -139,26 +139,28 @@ bool readiness_driver::submit(operation& op) noexcept {
     }
 }
 
-bool readiness_driver::begin(operation& op, side entry::* which, event direction) {
+bool readiness_driver::begin(operation& op, side which) {
+    const event direction = direction_of[which];
     std::optional<key<entry>> at;
     if (bag_.contains(op.descriptor)) at.emplace(bag_.get(op.descriptor));
-    side* mine = at ? &(at->data.*which) : nullptr;
-    if (mine && mine->waiting) {
+    entry* mine = at ? &at->data : nullptr;
+    if (mine && mine->waiting[which]) {
         op.error = sys::error_of(std::errc::device_or_resource_busy);
         return true;
     }
-    if (!(mine && mine->exhausted) && attempt(op)) {
-        if (mine) mine->exhausted = took_all(op);
+    if (!(mine && mine->exhausted[which]) && attempt(op)) {
+        if (mine) mine->exhausted[which] = took_all(op);
         return true;
     }
     op.error = {};
     if (!at)
-        mine = &(bag_.add(op.descriptor, direction).data.*which);
-    else if (at->data.watchers)
-        mine = &(join(op.descriptor, direction).data.*which);
+        mine = &bag_.add(op.descriptor, direction).data;
+    else if (mine->watchers)
+        mine = &join(op.descriptor, direction).data;
     else if (const event asked = bag_.interest(*at); !(asked & direction))
         bag_.modify(*at, asked | direction);
-    mine->waiting = &op;
+    mine->waiting[which] = &op;
+    mine->served = true;
     op.state = operation_state::waiting;
     return false;
 }
@@ -189,7 +191,7 @@ void readiness_driver::cancel(operation& op) noexcept {
             bag_.modify(at, at.data.wanted());
     } else if (op.state == operation_state::waiting) {
         entry& at = bag_.get(op.descriptor).data;
-        (at.input.waiting == &op ? at.input : at.output).waiting = nullptr;
+        at.waiting[at.waiting[input] == &op ? input : output] = nullptr;
         end(op, cancelled);
     }
 }
@@ -219,8 +221,8 @@ void readiness_driver::end(sibling_chain& of, ready_operation& op, std::error_co
 }
 
 void readiness_driver::end_all(entry& of, std::error_code error) noexcept {
-    for (side* each : {&of.input, &of.output})
-        if (each->waiting) end(*std::exchange(each->waiting, nullptr), error);
+    for (operation*& each : of.waiting)
+        if (each) end(*std::exchange(each, nullptr), error);
     while (of.watchers) end(of.watchers, *of.watchers.first(), error);
 }
 
@@ -228,40 +230,37 @@ void readiness_driver::end_all(entry& of, std::error_code error) noexcept {
 
 void readiness_driver::wait(time_point deadline) {
     for (const auto& [key, events] : bag_.select_until(deadline)) {
-        event unclaimed = events - event::hangup;
         for (auto* each = key.data.watchers.first(); each; each = each->next_sibling) {
             const event told = events & each->audible();
             if (!told) continue;
-            unclaimed -= told & askable;
             each->events |= told;
             if (each->state != operation_state::completed) completed.push(*each);
         }
-        if (unclaimed || key.data.input.waiting || key.data.output.waiting)
-            tell_operations(key.data, key.descriptor(), events, unclaimed & askable);
+        if (key.data.served) tell_operations(key.data, key.descriptor(), events);
     }
 }
 
 /// Whoever waits to receive or send tries again; and what nobody waits for is not asked for any longer.
 [[gnu::noinline]] void readiness_driver::tell_operations(entry& at, native_handle descriptor,
-                                                         event events, event unclaimed) {
+                                                         event events) {
     const event ends = events & (event::error | event::hangup);
     const event wanted = at.wanted();
     // The bag parks what the kernel refuses to watch any longer, and says error once.
     const bool lost = events & event::error && !bag_.interest(descriptor);
-    if (events & (event::read | ends)) go_on(at.input, lost);
-    if (events & (event::write | ends)) go_on(at.output, lost);
-    if (!lost && unclaimed - wanted) bag_.modify(descriptor, wanted);
+    for (const side each : {input, output})
+        if (events & (direction_of[each] | ends)) go_on(at, each, lost);
+    if (!lost && (events & askable) - wanted) bag_.modify(descriptor, wanted);
 }
 
 /// The descriptor may be ready: whoever waits tries again.
-void readiness_driver::go_on(side& at, bool lost) noexcept {
-    at.exhausted = false;
-    if (!at.waiting) return;
-    operation& op = *at.waiting;
+void readiness_driver::go_on(entry& at, side which, bool lost) noexcept {
+    at.exhausted[which] = false;
+    if (!at.waiting[which]) return;
+    operation& op = *at.waiting[which];
     const bool done = attempt(op);
     if (!done && !lost) return;
-    at.waiting = nullptr;
-    at.exhausted = done && took_all(op);
+    at.waiting[which] = nullptr;
+    at.exhausted[which] = done && took_all(op);
     end(op, done ? op.error : sys::error_of(std::errc::io_error));
 }
 

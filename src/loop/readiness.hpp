@@ -26,30 +26,31 @@ class readiness_driver final : public driver {
     void spin(nanoseconds duration) noexcept override { bag_.spin(duration); }
 
   private:
-    /// Who waits for one direction of a descriptor.
-    struct side {
-        operation* waiting = nullptr;
-        bool exhausted = false;  ///< the last attempt took all there was: wait before the next
+    enum side : std::uint8_t {
+        input,   ///< recv, accept
+        output,  ///< send, connect
     };
+    static constexpr event direction_of[] = {event::read, event::write};
     using sibling_chain =
         chain<ready_operation, &ready_operation::next_sibling, &ready_operation::previous_sibling>;
     /// Who waits for a descriptor.
     struct entry {
-        side input;              ///< recv, accept
-        side output;             ///< send, connect
-        sibling_chain watchers;  ///< those that stand
+        operation* waiting[2] = {};  ///< one for each side
+        sibling_chain watchers;      ///< those that stand
+        bool exhausted[2] = {};      ///< a side's last attempt took all there was: wait before the next
+        bool served = false;  ///< an operation has waited, and may have left its direction asked for
 
         event wanted() const noexcept;
-        bool idle() const noexcept { return !input.waiting && !output.waiting && !watchers; }
+        bool idle() const noexcept { return !waiting[input] && !waiting[output] && !watchers; }
     };
 
-    bool begin(operation& op, side entry::* which, event direction);
+    bool begin(operation& op, side which);
     key<entry> join(native_handle descriptor, event interest);
     void end(operation& op, std::error_code error) noexcept;
     void end(sibling_chain& of, ready_operation& op, std::error_code error) noexcept;
     void end_all(entry& of, std::error_code error) noexcept;
-    void tell_operations(entry& at, native_handle descriptor, event events, event unclaimed);
-    void go_on(side& at, bool lost) noexcept;
+    void tell_operations(entry& at, native_handle descriptor, event events);
+    void go_on(entry& at, side which, bool lost) noexcept;
 
     selector<entry> bag_;
 };

@@ -90,10 +90,11 @@ void loop_state::turn(time_point deadline) {
     if (observer) observer->turn_begins(now_);
     // What the last turn had no time for comes first. Cancelled operations among it are no reason to stay
     // awake: nobody is called.
-    if (tell_completed()) {
+    if (carrier_->completed.empty() || tell_completed()) {
         wait(deadline);
         now_ = carrier_->now();
-        if (!leaving() && fire_timers() && tell_completed() && read_letters(posted_))
+        if (!leaving() && (timers_.quiet(now_) || fire_timers()) && tell_completed() &&
+            (posted_.empty() || read_letters(posted_)) && !deferred_.empty())
             read_letters(deferred_);
     }
     if (observer) observer->turn_ends(now_, called_);

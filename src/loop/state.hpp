@@ -121,13 +121,14 @@ class alignas(timer_node::flags + 1) loop_state {
     // --- callbacks ---------------------------------------------------------------------------------
 
     /// Every callback is called through here. `due`: since when the loop knew of it.
-    template <class Call>
-    void call(const char* kind, const std::source_location& where, time_point due, Call&& call) {
+    template <class Call, class... Arguments>
+    void call(const char* kind, const std::source_location& where, time_point due, Call&& call,
+              Arguments... what) {
         ++called_;
         if (observer) [[unlikely]]
-            observed(kind, where, due, callback<void()>{[&] { call(); }});
+            call_observed(kind, where, due, call, what...);
         else
-            call();
+            call(what...);
     }
 
     loop_stats stats;
@@ -143,11 +144,16 @@ class alignas(timer_node::flags + 1) loop_state {
     void obeyed() noexcept;
     void turn(time_point deadline);
     void wait(time_point deadline);
-    void tell_of_closes() noexcept;
-    bool fire_timers();
+    [[gnu::noinline]] void tell_of_closes() noexcept;
+    [[gnu::noinline]] bool fire_timers();
     void fire(timer& due);
-    bool tell_completed();
-    bool read_letters(letter_queue& queue);
+    [[gnu::noinline]] bool tell_completed();
+    [[gnu::noinline]] bool read_letters(letter_queue& queue);
+    template <class Call, class... Arguments>
+    [[gnu::noinline]] void call_observed(const char* kind, const std::source_location& where,
+                                         time_point due, Call& call, Arguments... what) {
+        observed(kind, where, due, callback<void()>{[&] { call(what...); }});
+    }
     void observed(const char* kind, const std::source_location& where, time_point due,
                   callback<void()> call);
 

@@ -48,7 +48,7 @@ void require_askable(event interest) {
 
 void watch_node::told(operation& op) {
     auto& node = static_cast<watch_node&>(op);
-    const event found = std::exchange(node.events, event::none);
+    const event found = std::exchange(node.events, event{});
     if (!node.standing) [[unlikely]]
         return node.told_of_end();
     if (found) node.tell(found);

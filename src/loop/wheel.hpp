@@ -91,19 +91,27 @@ class wheel {
         filed.owner &= ~in_use;
     }
 
+    /// Whether nothing is due yet, as far as is known without looking closer; `due` does. A cursor that follows the
+    /// time keeps what is armed next on low levels.
+    bool quiet(time_point now) noexcept {
+        ticks_type latest = ticks(now);
+        if (!empty()) {
+            const unsigned slot = first_slot();
+            const time_point earliest = heads_[slot].deadline;
+            if (earliest <= now) return false;
+            // Until the last tick before the slot, every node stays where it belongs.
+            const unsigned lower = slot / digits * digit_bits;
+            latest = std::min(latest, (ticks(earliest) >> lower << lower) - 1);
+        }
+        cursor_ = std::max(cursor_, latest);
+        return true;
+    }
+
     /// Takes out the node with the earliest deadline if that has come; null otherwise.
     timer_node* due(time_point now) noexcept {
-        while (!empty()) {
+        while (!quiet(now)) {
             const unsigned slot = first_slot();
             timer_node& head = heads_[slot];
-            if (head.deadline > now) {
-                // A cursor that follows the time keeps what is armed next on low levels. Until the last tick
-                // before the slot, every node stays where it belongs.
-                const unsigned lower = slot / digits * digit_bits;
-                const ticks_type start = ticks(head.deadline) >> lower << lower;
-                cursor_ = std::max(cursor_, std::min(ticks(now), start - 1));
-                return nullptr;
-            }
             timer_node& first = *head.next;
             if (slot >= digits && first.next != &head) {
                 enter(slot);
@@ -115,22 +123,13 @@ class wheel {
                 review(slot);
             }
         }
-        cursor_ = std::max(cursor_, ticks(now));
         return nullptr;
     }
 
     /// Nothing is due before. It is the earliest deadline, unless one that was cancelled or armed anew had an
     /// earlier one; but after a `due(now)` that was null it is later than `now` in any case. time_point::max()
     /// if nothing is filed. Stale nodes would wake a loop for nothing, so it sees to the first few.
-    time_point next() noexcept {
-        for (int left = 64; left > 0 && !empty(); --left) {
-            const unsigned slot = first_slot();
-            const timer_node& first = *heads_[slot].next;
-            if (first.deadline == heads_[slot].deadline && first.has(timer_node::armed)) break;
-            if (!review(slot)) break;
-        }
-        return empty() ? time_point::max() : heads_[first_slot()].deadline;
-    }
+    time_point next() noexcept { return empty() ? time_point::max() : next_of_some(); }
 
     /// Some node that is filed; null if there is none.
     timer_node* any() noexcept { return empty() ? nullptr : heads_[first_slot()].next; }
@@ -229,6 +228,16 @@ class wheel {
         after.previous = &node;
         node.previous = &before;
         before.next = &node;
+    }
+
+    [[gnu::noinline]] time_point next_of_some() noexcept {
+        for (int left = 64; left > 0 && !empty(); --left) {
+            const unsigned slot = first_slot();
+            const timer_node& first = *heads_[slot].next;
+            if (first.deadline == heads_[slot].deadline && first.has(timer_node::armed)) break;
+            if (!review(slot)) break;
+        }
+        return empty() ? time_point::max() : heads_[first_slot()].deadline;
     }
 
     /// Drops the first node of the slot if it was cancelled, files it anew if it belongs elsewhere, notes its
