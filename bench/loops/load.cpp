@@ -19,6 +19,7 @@
 #include <fstream>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <arpa/inet.h>
@@ -76,7 +77,7 @@ class histogram {
     std::array<std::uint64_t, (64 - fine + 1) << fine> counts_{};
 };
 
-/// The measured part of a run: begins a while after as many answers as there are connections, ends with the run.
+/// The measured part of a run: begins a while after everybody was answered once, ends with the run.
 class measurement {
   public:
     measurement(pid_t server, nanoseconds duration, std::uint64_t enough, std::size_t everybody)
@@ -84,12 +85,14 @@ class measurement {
         if (::clock_getcpuclockid(server, &server_clock_) != 0) bench::die("There is no such server.");
     }
 
-    /// One message was answered that was sent then; to be asked with the clock of about now.
-    void answered(nanoseconds sent, nanoseconds at) {
+    /// One message was answered that was sent then; to be asked with the clock of about now. `first`: its sender had not
+    /// been answered before.
+    void answered(nanoseconds sent, nanoseconds at, bool first) {
         last_ = at;
-        if (++all_ == waits_for_) begins_ = at + duration_ / 4;
+        ++all_;
+        if (first && waits_for_ > 0 && --waits_for_ == 0) begins_ = at + duration_ / 4;
         if (!running_) {
-            if (all_ < waits_for_ || at < begins_) return;
+            if (waits_for_ > 0 || at < begins_) return;
             running_ = true;
             from_ = at;
             cpu_from_ = clock_of(server_clock_);
@@ -100,7 +103,7 @@ class measurement {
     bool over(nanoseconds at) const noexcept {
         if (at > last_ + patience) bench::die("The server does not answer any more.");
         if (enough_ > 0) return all_ >= enough_;
-        return all_ >= waits_for_ && at >= begins_ + duration_;
+        return waits_for_ == 0 && at >= begins_ + duration_;
     }
 
     void print(const char* what) const {
@@ -125,7 +128,7 @@ class measurement {
     nanoseconds duration_, begins_ = 0;
     nanoseconds last_ = now();  ///< that something was answered
     std::uint64_t enough_;
-    std::size_t waits_for_;
+    std::size_t waits_for_;  ///< senders that were not answered yet
     clockid_t server_clock_{};
     bool running_ = false;
     nanoseconds from_ = 0, cpu_from_ = 0;
@@ -229,7 +232,7 @@ class speaker {
         received_ %= size_;
         const nanoseconds at = now();
         for (std::size_t i = 0; i < whole; ++i) {
-            into.answered(sent_at_.front(), at);
+            into.answered(sent_at_.front(), at, !std::exchange(heard_, true));
             sent_at_.pop_front();
         }
         return whole;
@@ -240,6 +243,7 @@ class speaker {
     std::size_t which_, size_;
     std::size_t unsent_ = 0, received_ = 0;
     bool waits_ = false;
+    bool heard_ = false;  ///< something of what was answered
     std::deque<nanoseconds> sent_at_;
 };
 
@@ -307,7 +311,7 @@ class visitors {
     void leave(std::size_t which, bool answered) {
         ::close(all_[which].descriptor);
         if (answered)
-            taken_.answered(all_[which].came, now());
+            taken_.answered(all_[which].came, now(), true);
         else
             taken_.broken();
         come(which);

@@ -7,11 +7,11 @@
 //     connection.idle.at(loop.now() + 30s);             // the same from the turn's time: no clock is read
 //
 // Never early: not by a nanosecond of the steady clock. Timers fire in the order of their deadlines; those
-// with the same deadline in the order they were armed, but for those that were already armed, or had been
-// cancelled, for a time that was still to come and no later: they come anywhere among their equals. The loop
-// keeps nothing of a timer but links through it, so that arming cannot fail. To cancel, or to arm anew for
-// later, costs least: no more than to write it down. A timer is 64 bytes, one cache line, with a callback in
-// it that captures one pointer; one that captures more is allocated when the timer is made.
+// with the same deadline in the order they were armed, but for those that were already armed for a time no
+// later: they come anywhere among their equals. The loop keeps nothing of a timer but links through it, so
+// that arming cannot fail. To arm anew for later costs least: no more than to write it down. A timer is 64
+// bytes, one cache line, with a callback in it that captures one pointer; one that captures more is allocated
+// when the timer is made.
 //
 // Lifetime: destroying or assigning to a timer disarms it, also from inside its own callback, whose captures
 // live until it returns. A timer may outlive its loop, and is silent then. Threads: the loop's.

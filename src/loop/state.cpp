@@ -180,7 +180,7 @@ void loop_state::tell_of_closes() noexcept {
 // --- timers ----------------------------------------------------------------------------------------
 
 void loop_state::replace(timer& from, timer& to) noexcept {
-    if (from.has(timer_node::filed)) timers_.replace(from, to);
+    if (from.armed()) timers_.replace(from, to);
     if (firing_ == &from) firing_ = &to;
 }
 

@@ -97,6 +97,7 @@ class alignas(timer_node::flags + 1) loop_state {
         }
         timers_.arm(which, deadline);
     }
+    void disarm(timer& which) noexcept { timers_.remove(which); }
     /// Keeps a timer's place while it moves in memory.
     void replace(timer& from, timer& to) noexcept;
     void forget(timer& gone) noexcept;

@@ -14,7 +14,7 @@ timer::timer(loop& on, action fire, std::source_location where)
 
 timer::timer(timer&& other) noexcept
     : period_{other.period_}, where_{other.where_}, fire_{std::move(other.fire_)} {
-    owner = other.owner & ~(timer_node::armed | filed);
+    owner = other.owner & ~timer_node::armed;
     if (state()) state()->replace(other, *this);
     other.owner = 0;
 }
@@ -38,11 +38,11 @@ timer::~timer() {
 void timer::at(clock::time_point when) {
     // Of many timers each is a cache miss, and the less is to be done after it the more of them the processor
     // fetches at once: so what is only pushed out does not even look at the loop.
-    if (has(filed)) {
+    if (has(timer_node::armed)) {
         if (!detail::wheel::push_out(*this, when)) at_sooner(when);
         return;
     }
-    auto* const on = std::bit_cast<detail::loop_state*>(owner);  // what is not filed has no flags
+    auto* const on = std::bit_cast<detail::loop_state*>(owner);  // what is not armed has no flags
     if (!on) [[unlikely]]
         return throw_unarmable();
     on->arm(*this, when);
@@ -65,13 +65,13 @@ void timer::arm_every(std::chrono::nanoseconds period) {
         throw std::invalid_argument("a timer's period must be longer than nothing");
     arm_after(period);
     // Beats that are for ever apart are one that never comes; and of a loop that is gone none does.
-    if (period < std::chrono::nanoseconds::zero() || !has(filed)) return;
+    if (period < std::chrono::nanoseconds::zero() || !armed()) return;
     period_ = period;
     owner |= beats;
 }
 
 void timer::cancel() noexcept {
-    detail::wheel::cancel(*this);
+    if (armed()) state()->disarm(*this);
 }
 
 }  // namespace selectors

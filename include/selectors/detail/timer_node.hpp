@@ -8,15 +8,14 @@
 
 namespace selectors::detail {
 
-/// Among many timers each is a cache miss. What it mostly comes to, a cancel or a later deadline, touches the
-/// first 16 bytes alone, which lie in one cache line because a timer is aligned to that.
+/// Among many timers each is a cache miss. What it mostly comes to, a later deadline, touches the first 16 bytes
+/// alone, which lie in one cache line because a timer is aligned to that.
 struct timer_node {
     /// The flags.
-    static constexpr std::uintptr_t armed = 1;
-    static constexpr std::uintptr_t filed = 2;  ///< the wheel links it; also one that was cancelled
+    static constexpr std::uintptr_t armed = 1;  ///< the wheel links it
     static constexpr std::uintptr_t beats =
-        4;  ///< the loop's, and arming anew clears it: only of one filed
-    static constexpr std::uintptr_t flags = 7;
+        2;  ///< the loop's, and arming anew clears it: only of one armed
+    static constexpr std::uintptr_t flags = 3;
 
     bool has(std::uintptr_t flag) const noexcept { return (owner & flag) != 0; }
 
