@@ -16,15 +16,15 @@ import sys
 
 from contestants import CONTESTANTS
 from counts import echo, inside, ring
-from programs import compiler
+from programs import built_with
 
 RECORD = pathlib.Path(__file__).with_name("guard.json")
 ALLOWED = 0.03
 BUDGET = 15  # of the bag over raw epoll, an event of the ring
 
 
-def toolchain():
-    return f"{compiler()}, {os.confstr('CS_GNU_LIBC_VERSION')}"
+def toolchain(build):
+    return f"{built_with(build)['compiler']}, {os.confstr('CS_GNU_LIBC_VERSION')}"
 
 
 def measured(build):
@@ -49,9 +49,9 @@ def main():
     given = options.parse_args()
     found = measured(given.build)
     if given.record:
-        RECORD.write_text(json.dumps({"toolchain": toolchain(), "instructions": found}, indent=1) + "\n")
+        RECORD.write_text(json.dumps({"toolchain": toolchain(given.build), "instructions": found}, indent=1) + "\n")
     recorded = json.loads(RECORD.read_text())
-    comparable = recorded["toolchain"] == toolchain()
+    comparable = recorded["toolchain"] == toolchain(given.build)
     print(f"{'user-space instructions an event':<36}{'now':>10}{'recorded':>10}")
     over = []
     for what, figure in found.items():
@@ -66,7 +66,7 @@ def main():
     if beyond > BUDGET:
         over.append(f"the bag takes {beyond:.2f} instructions an event more than raw epoll, {BUDGET} are allowed")
     if not comparable:
-        print(f"Recorded with {recorded['toolchain']}, this is {toolchain()}: not compared.")
+        print(f"Recorded with {recorded['toolchain']}, this is {toolchain(given.build)}: not compared.")
     if over:
         sys.exit("Grown: " + "; ".join(over) + ". If the change is worth it: guard.py --record.")
 

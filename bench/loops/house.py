@@ -26,7 +26,7 @@ import time
 from checks import Wrong, check
 from contestants import BASE, CONTESTANTS
 from figures import median, ranked, short
-from programs import Failed, Missing, compiler, offered
+from programs import Failed, Missing, built_with, offered
 from workloads import CELLS, LOAD_CORE, SERVER_CORE
 
 
@@ -35,8 +35,8 @@ def say(text=""):
 
 
 def machine(build):
-    return {"cores": os.cpu_count(), "linux": platform.release().split("-")[0], "compiler": compiler(),
-            "python": platform.python_version(), "build": str(build)}
+    return {"cores": os.cpu_count(), "linux": platform.release().split("-")[0], "python": platform.python_version(),
+            **built_with(build)}
 
 
 def takes_part(cell, contestant, plays, serves):
@@ -78,7 +78,7 @@ def show(cell, found):
         say(f"  {name:<24}{row}   {ratio if ratio and name != BASE else ''}")
 
 
-def main():
+def arguments():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--full", action="store_true", help="every cell, and more rounds")
     options.add_argument("--rounds", type=int, default=0, help="of each cell; 7, with --full 11")
@@ -88,11 +88,13 @@ def main():
     options.add_argument("--json", default="")
     options.add_argument("--seed", type=int, default=random.randrange(1 << 30), help="of the order of the turns")
     given = options.parse_args()
+    given.build = os.path.abspath(given.build)
+    given.rounds = given.rounds or (11 if given.full else 7)
+    return given
 
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    build = os.path.abspath(given.build)
-    rounds = given.rounds or (11 if given.full else 7)
+
+def chosen(given):
+    """The cells and the contestants that were asked for."""
     workloads = given.only.split(",") if given.only else []
     wanted = {name.strip() for name in given.contestants.split(";") if name.strip()}
     unknown = (set(workloads) - {each.workload.name for each in CELLS}) | (wanted - {each.name for each in CONTESTANTS})
@@ -101,14 +103,22 @@ def main():
                  f"{', '.join(sorted({each.workload.name for each in CELLS}))}; contestants are "
                  f"{'; '.join(each.name for each in CONTESTANTS)}.")
     cells = [each for each in CELLS if (given.full or each.short) and (not workloads or each.workload.name in workloads)]
-    contestants = [each for each in CONTESTANTS if not wanted or each.name in wanted or each.name == BASE]
-    say(f"{os.cpu_count()} cores, Linux {machine(build)['linux']}, load {os.getloadavg()[0]:.2f}, seed {given.seed}")
-    if not {SERVER_CORE, LOAD_CORE} <= os.sched_getaffinity(0):
-        sys.exit(f"Server and load want a core each, {SERVER_CORE} and {LOAD_CORE}: this process may not have both.")
+    return cells, [each for each in CONTESTANTS if not wanted or each.name in wanted or each.name == BASE]
+
+
+def provided():
+    """Ends the program, with the way out, where something is missing that every cell needs."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if LOAD_CORE is None:
+        sys.exit("Server and load want a core each, and this process may have but one.")
     if missing := [tool for tool in ("taskset", "strip", "strace", "valgrind") if not shutil.which(tool)]:
         sys.exit(f"There is no {', no '.join(missing)} here: scripts/setup bench installs what is missing.")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and whoever serves is ended
 
+
+def examined(build, contestants):
+    """What each plays in one process, who serves, and the names of those that were not built."""
     plays = {each: offered(build, each) for each in contestants}
     serves, absent = set(), []
     for each in contestants:
@@ -124,14 +134,26 @@ def main():
                 sys.exit(1)
     say(f"{len(contestants) - len(absent)} contestants; what they serve is right."
         + (f" Not built here, and left out: {', '.join(absent)}." if absent else ""))
+    return plays, serves, absent
+
+
+def main():
+    given = arguments()
+    cells, contestants = chosen(given)
+    provided()
+    about = machine(given.build)
+    say(f"{about['cores']} cores, of which {SERVER_CORE} serves and {LOAD_CORE} loads; Linux {about['linux']}, {about['compiler']}, "
+        + ", ".join(f"{name} {version}" for name, version in about["libraries"].items() if version)
+        + f"; load {os.getloadavg()[0]:.2f}, seed {given.seed}")
+    plays, serves, absent = examined(given.build, contestants)
 
     order = random.Random(given.seed)
-    result = {"machine": machine(build), "seed": given.seed, "full": given.full, "absent": absent, "cells": []}
+    result = {"machine": about, "seed": given.seed, "full": given.full, "rounds": given.rounds, "absent": absent, "cells": []}
     fallen = set()
     start = time.monotonic()
     for number, cell in enumerate(cells):
         those = [each for each in contestants if takes_part(cell, each, plays, serves)]
-        found, out = play(build, cell, those, max(1, round(rounds * cell.rounds)), order)
+        found, out = play(given.build, cell, those, max(1, round(given.rounds * cell.rounds)), order)
         fallen |= {each.name for each in those if each.name in out and (each.kind == "ours" or each.name == BASE)}
         result["cells"].append({"workload": cell.workload.name, "title": cell.title, "size": cell.size,
                                 "options": cell.options, "samples": found, "out": out})

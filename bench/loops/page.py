@@ -22,7 +22,7 @@ WORKLOADS = {each.workload.name: each.workload for each in CELLS}
 
 class Result:
     def __init__(self, told):
-        self.machine, self.full = told["machine"], told["full"]
+        self.machine, self.full, self.rounds = told["machine"], told["full"], told["rounds"]
         self.cells = told["cells"]
 
     def of(self, workload):
@@ -138,8 +138,10 @@ def verdicts(result):
 
 def block(result):
     machine = result.machine
-    parts = [BEGIN, "", f"Measured on {machine['cores']} virtual cores, Linux {machine['linux']}, {machine['compiler']}; "
-             f"{'`make bench-full`' if result.full else '`make bench`'}.", ""]
+    libraries = ", ".join(f"{name} {version}" for name, version in machine["libraries"].items() if version)
+    parts = [BEGIN, "", f"Measured on {machine['cores']} virtual cores, Linux {machine['linux']}, {machine['compiler']}, "
+             f"{libraries}, Python {machine['python']}; {'`make bench-full`' if result.full else '`make bench`'}, "
+             f"{result.rounds} rounds.", ""]
     for name, workload in WORKLOADS.items():
         cells = [cell for cell in result.of(name) if cell["samples"]]
         if not cells:

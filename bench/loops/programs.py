@@ -36,6 +36,19 @@ def load_program(build):
     return pathlib.Path(build) / "bench" / "loops" / "load"
 
 
+def two_cores():
+    """For server and load: of those that this process may have, two that share no more than they must. None if there is but one."""
+    allowed = sorted(os.sched_getaffinity(0))
+
+    def siblings(core):
+        path = pathlib.Path(f"/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list")
+        listed = path.read_text().strip() if path.exists() else str(core)
+        ranges = [part.split("-") for part in listed.split(",")]
+        return {each for ends in ranges for each in range(int(ends[0]), int(ends[-1]) + 1)}
+    others = [core for core in allowed[1:] if core not in siblings(allowed[0])] or allowed[1:]
+    return (allowed[0], others[0]) if others else None
+
+
 def on_core(core, command):
     return ["taskset", "-c", str(core), *map(str, command)] if core is not None else [*map(str, command)]
 
@@ -48,9 +61,9 @@ def spoken(command, environment=None, timeout=120):
     return json.loads(ended.stdout)
 
 
-def compiler():
-    version = subprocess.run(["c++", "-dumpfullversion"], capture_output=True, text=True).stdout.strip()
-    return f"GCC {version}"
+def built_with(build):
+    """{"compiler", "build", "libraries": {name: version, or nothing if it is not here}}, as CMake found them."""
+    return json.loads((pathlib.Path(build) / "bench" / "loops" / "versions.json").read_text())
 
 
 def flags(options):
