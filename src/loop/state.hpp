@@ -40,8 +40,7 @@ struct tenant {
 /// Of each kind of callback as many as this at a time: what one flooder can add to the others' waiting.
 constexpr int turn_budget = 128;
 
-/// Aligned to leave an address room for a timer's flags.
-class alignas(timer_node::flags + 1) loop_state {
+class loop_state {
   public:
     /// Held once.
     explicit loop_state(std::unique_ptr<driver> carrier);
@@ -173,6 +172,8 @@ class alignas(timer_node::flags + 1) loop_state {
     std::atomic<bool> woken_ = false;     ///< by `wake`, not for a letter
     std::atomic<bool> stopping_ = false;  ///< somebody asked for it, or the loop is closed
 };
+
+static_assert(alignof(loop_state) > timer_node::flags, "a timer keeps them in its loop's address");
 
 /// Holds a state while it lives.
 class state_holder {
