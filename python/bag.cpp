@@ -354,10 +354,10 @@ int own_descriptor(Bag* self) {
     require_open(self);
     self->in->watched = true;
     tell_the_kernel(self);  // a child has its own set from now on
-    require_open(self);
-    const sel::native_handle descriptor = self->in->bag.descriptor();
+    const guest in{self};
+    const sel::native_handle descriptor = in->bag.descriptor();
     if (descriptor == sel::invalid_handle)
-        raise(PyExc_ValueError, "%s has no descriptor", self->in->bag.backend().name());
+        raise(PyExc_ValueError, "%s has no descriptor", in->bag.backend().name());
     return descriptor;
 }
 

@@ -120,8 +120,9 @@ class port final : public sel::backend {
             } const opening{gate_};
             count = mechanism_->wait(room, timeout);
         }
-        // PEP 475: a signal ends the wait only if its handler raises.
-        if (count == 0 && PyErr_CheckSignals() < 0) throw raised{};
+        // PEP 475: a signal ends the wait only if its handler raises. Also where something was found, for it may be
+        // nobody's, and then the bag waits again; what is somebody's comes again, level-triggered as all is here.
+        if (PyErr_CheckSignals() < 0) throw raised{};
         return count;
     }
 

@@ -77,7 +77,8 @@ class histogram {
     std::array<std::uint64_t, (64 - fine + 1) << fine> counts_{};
 };
 
-/// The measured part of a run: begins a while after everybody was answered once, ends with the run.
+/// The measured part of a run: begins a while after everybody was answered once (or, where everybody leaves then, as many
+/// answers as there are places), ends with the run.
 class measurement {
   public:
     measurement(pid_t server, nanoseconds duration, std::uint64_t enough, std::size_t everybody)

@@ -119,20 +119,34 @@ def table(cell):
     return "\n".join(rows)
 
 
+BUDGETS = {("ring", "cpu_ns"): 1.03, ("echo", "cpu_ns"): 1.03, ("churn", "cpu_ns"): 1.03, ("ctl", "change_ns"): 1.0, ("ctl", "back_ns"): 0.6}
+
+
+def kept(ratio, budget):
+    return "kept" if ratio.middle <= budget else "over, but not for sure" if ratio.least <= budget else "**over**"
+
+
+def budgets(result):
+    """What the bag on epoll may cost beside raw epoll, and what it does."""
+    return [f"| {cell['workload']}: {cell['title']}, {figure.meaning} | {ratio} | {budget} | {kept(ratio, budget)} |"
+            for (workload, name), budget in BUDGETS.items() for cell in result.of(workload)
+            for figure in WORKLOADS[workload].figures if figure.name == name and {"bag", BASE} <= cell["samples"].keys()
+            for ratio in [Ratio(cell["samples"]["bag"][name], cell["samples"][BASE][name])]]
+
+
 def verdicts(result):
-    """Where a peer is ahead of the bag or of the loop, both on epoll, and that is sure; and where these fell out."""
+    """Where peers are ahead of the bag or of the loop, both on epoll, and that is sure; and where these fell out."""
     behind = []
     for cell in result.cells:
         samples = cell["samples"]
-        behind += [f"| {cell['workload']}: {cell['title']} | | {name} | {why} |" for name, why in cell.get("out", {}).items() if name in OURS]
+        behind += [f"| {cell['workload']}: {cell['title']} | {name} | {why} |" for name, why in cell.get("out", {}).items() if name in OURS]
         for figure in (each for each in WORKLOADS[cell["workload"]].figures if each.ranks):
             for ours in ("bag", "loop"):
-                for peer in PEERS:
-                    if not all(figure.name in samples.get(name, {}) for name in (ours, peer)):
-                        continue
-                    ratio = Ratio(samples[ours][figure.name], samples[peer][figure.name])
-                    if ratio.least > 1.005:
-                        behind.append(f"| {cell['workload']}: {cell['title']}, {figure.meaning} | {peer} | {ours} | {ratio} |")
+                there = [peer for peer in PEERS if all(figure.name in samples.get(name, {}) for name in (ours, peer))]
+                ratios = {peer: Ratio(samples[ours][figure.name], samples[peer][figure.name]) for peer in there}
+                ahead = [f"{peer} {ratio}" for peer, ratio in ratios.items() if ratio.least > 1.005]
+                if ahead:
+                    behind.append(f"| {cell['workload']}: {cell['title']}, {figure.meaning} | {ours} | {'; '.join(ahead)} |")
     return behind
 
 
@@ -152,8 +166,9 @@ def block(result):
             parts += ["<details>" if len(cells) > 1 else "", f"<summary>{cell['title']}</summary>" if len(cells) > 1 else "", "",
                       table(cell), "", "</details>" if len(cells) > 1 else "", ""]
     behind = verdicts(result)
-    parts += ["### Where a peer is ahead", ""]
-    parts += (["| what | who | ours | ours : theirs |", "| --- | --- | --- | --- |", *behind] if behind else
+    parts += ["### Beside raw epoll", "", "What the bag on epoll costs, and what it may.", "", "| what | bag : raw epoll | budget | |",
+              "| --- | --- | --- | --- |", *budgets(result), "", "### Where a peer is ahead", ""]
+    parts += (["| what | ours | ours : theirs |", "| --- | --- | --- |", *behind] if behind else
               ["Nowhere in this run, as far as is sure."]) + ["", END]
     text = "\n".join(parts)
     while "\n\n\n" in text:

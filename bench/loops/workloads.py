@@ -134,7 +134,7 @@ MEMORY = Workload("memory", "user-space memory of a connection that has spoken o
                   (Figure("bytes", "a connection", "bytes"),), memory, served=True)
 COMPILE = Workload("compile", "its echo server as CMake compiles it",
                    (Figure("seconds", "time", "s"), Figure("lines", "preprocessed lines", ""),
-                    Figure("kilobytes", "stripped binary and its libraries", "KB")), compiled, served=True, on_each_mechanism=False)
+                    Figure("kilobytes", "stripped binary and its shared libraries", "KB", False)), compiled, served=True, on_each_mechanism=False)
 
 
 def counted(build, contestant, cell):

@@ -1,7 +1,7 @@
 // loop/wheel.hpp - the timers of a loop, in a hierarchical timing wheel (Varghese and Lauck, 1987).
 //
 //     wheel timers{now};
-//     timers.arm(node, deadline);                          // O(1), as are cancel, remove and replace
+//     timers.arm(node, deadline);                          // O(1), as are remove and replace
 //     while (timer_node* node = timers.due(now)) ...       // in the order of their deadlines; un-armed
 //     sleep_until(timers.next());
 //

@@ -47,6 +47,7 @@ struct core::books {
     bool may_leave = mechanism->forgets_what_is_closed();  ///< who goes, for the kernel to forget
     bool any_left = false;                                 ///< since the kernel's set was made
     bool stale_told = false;  ///< a batch had a notice of one that had gone
+    bool in_vain = false;     ///< a wait found nothing but such notices
     notice batch[batch_size];
 
     native_handle descriptor(std::uint32_t index) const noexcept { return slots[index].who.of(index); }
@@ -100,7 +101,7 @@ struct core::books {
         slot& s = slots[index];
         s.state &=
             static_cast<std::uint8_t>(~slot::left);  // it has the number, and what was left there
-        if (mechanism->add(registration_of(index, trusted)) == admission::always_ready) {
+        if (admit(registration_of(index, trusted)) == admission::always_ready) {
             files.reserve(std::bit_ceil(known_files + 1));  // each has room in the list, for good
             ++known_files;
             s.state |= slot::file;
@@ -109,6 +110,18 @@ struct core::books {
             s.applied = s.interest;
         }
         stamp(s);
+    }
+
+    /// What was left may be what takes up the user's share of the kernel's room.
+    admission admit(const registration& wanted) {
+        try {
+            return mechanism->add(wanted);
+        } catch (const std::system_error& refused) {
+            if (!any_left || refused.code() != std::errc::no_space_on_device) throw;
+        }
+        for (std::uint32_t index = 0; index < slots.size(); ++index)
+            if (slots[index].has(slot::left)) take_out_left(index);
+        return mechanism->add(wanted);
     }
 
     /// Who leaves the bag is mostly closed next, and the kernel forgets him by itself. False if that is left to it.
@@ -183,6 +196,7 @@ struct core::books {
 
     /// A kernel set of our own, with everybody in it.
     [[gnu::noinline]] void rebuild() {
+        rebuild_due = true;  // also if this fails
         mechanism->reopen();
         if (foreign()) epoch.store(sys::process_epoch(), std::memory_order_relaxed);
         orphans = rebuild_due = any_left = false;
@@ -242,6 +256,7 @@ struct core::books {
             }
             return true;
         });
+        in_vain = last == fresh && count > 0;
         return static_cast<std::size_t>(last - fresh);
     }
     /// The kernel may have forgotten it this moment: its descriptor is others' to close.

@@ -84,7 +84,6 @@ std::uint32_t core::add(native_handle descriptor, bool owned, event interest, tr
     s.who = occupant{descriptor};
     s.interest = static_cast<std::uint8_t>(interest.bits());
     s.mode = mode;
-    if (!interest && s.has(slot::left)) books_->take_out_left(index);  // a parked one costs no wake-up
     if (interest) {
         try {
             books_->enroll(index, owned);
@@ -170,7 +169,7 @@ const backend& core::mechanism() const noexcept {
 }
 
 native_handle core::descriptor() {
-    if (books_->any_left || books_->foreign()) begin_anew();
+    if (books_->any_left || books_->rebuild_due || books_->foreign()) begin_anew();
     books_->may_leave = false;
     return books_->mechanism->descriptor();
 }
@@ -293,8 +292,10 @@ void core::fill(nanoseconds timeout, time_point deadline) {
         if (b.woken.load(std::memory_order_relaxed) &&
             b.woken.exchange(false, std::memory_order_acq_rel)) [[unlikely]]
             return;
-        if (next_ != last_ || timeout == nanoseconds::zero()) [[likely]]
+        if (next_ != last_) [[likely]]
             return;
+        // Who only polls is told of what there was no room for beside those of nobody.
+        if (timeout == nanoseconds::zero() && !std::exchange(b.in_vain, false)) return;
         if (limited) {
             // A signal, a wake that was consumed before, an orphan: wait for the rest.
             timeout = deadline - sys::now();

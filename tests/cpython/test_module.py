@@ -181,6 +181,25 @@ class Module(unittest.TestCase):
         b.send(b"x")
         self.assertEqual(selector.select(1), [(selector.get_key(a), EVENT_READ)])
 
+    @on_each
+    def test_a_signal_is_heard_beside_what_nobody_has_registered(self, selector):
+        class Heard(Exception):
+            pass
+
+        def handle(*_):
+            raise Heard
+        before = signal.signal(signal.SIGUSR1, handle)
+        self.addCleanup(signal.signal, signal.SIGUSR1, before)
+        selector.register(self.pair()[0], EVENT_READ)
+        for _ in range(30):
+            a, b = self.pair()
+            selector.register(a, EVENT_READ)
+            selector.select(0)
+            selector.unregister(a)
+            self.later(lambda: (b.send(b"x"), os.kill(os.getpid(), signal.SIGUSR1)), 0.01)
+            with self.ends_within(2), self.assertRaises(Heard):
+                selector.select(5)
+
     def test_a_signal_handler_may_close_it(self):
         for each in CLASSES:
             selector = each()
@@ -342,6 +361,27 @@ class Module(unittest.TestCase):
             inner.register(a, EVENT_WRITE)
             self.assertEqual([key.fileobj for key, _ in outer.select(1)], [inner])
         self.assertFalse(hasattr(bagselectors.PollBag, "fileno"))
+
+    def test_its_descriptor_may_be_asked_for_while_another_thread_waits(self):
+        a, b = self.pair()
+        c, d = self.pair()
+        with bagselectors.EpollBag() as selector:
+            selector.register(a, EVENT_READ)
+            selector.register(c, EVENT_READ)
+            selector.select(0)
+            selector.unregister(a)  # the kernel still has it
+            told = []
+            waiter = threading.Thread(target=lambda: told.append(selector.select(1)))
+            waiter.start()
+            time.sleep(0.1)
+            start = time.monotonic()
+            selector.fileno()
+            b.send(b"x")
+            waiter.join()
+            self.assertGreater(time.monotonic() - start, 0.5, "it woke for what nobody had registered")
+            self.assertEqual(told, [[]])
+            d.send(b"x")
+            self.assertEqual(selector.select(1), [(selector.get_key(c), EVENT_READ)])
 
     def test_in_a_child_its_descriptor_is_the_childs(self):
         a, b = self.pair()

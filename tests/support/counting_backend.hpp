@@ -18,7 +18,9 @@ struct calls {
     int wake = 0;
     int reopen = 0;
     std::chrono::nanoseconds last_timeout{};
-    std::function<void()> meanwhile;  ///< what somebody else does while a wait lasts
+    std::function<void()> meanwhile;   ///< what somebody else does while a wait lasts
+    std::function<void()> before_add;  ///< these two may refuse it, by throwing
+    std::function<void()> before_reopen;
 
     int changes() const { return add + modify + remove; }
 };
@@ -32,6 +34,7 @@ class counting_backend final : public backend {
     bool supports(trigger mode) const noexcept override { return counted_->supports(mode); }
     admission add(const registration& wanted) override {
         ++calls_->add;
+        if (calls_->before_add) calls_->before_add();
         return counted_->add(wanted);
     }
     void modify(const registration& wanted) override {
@@ -56,6 +59,7 @@ class counting_backend final : public backend {
     }
     void reopen() override {
         ++calls_->reopen;
+        if (calls_->before_reopen) calls_->before_reopen();
         counted_->reopen();
     }
 
