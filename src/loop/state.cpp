@@ -100,17 +100,21 @@ void loop_state::turn(time_point deadline) {
     if (observer) observer->turn_ends(now_, called_);
 }
 
-/// Sleeps only if nothing was done and nothing is left to do; looks what is ready in any case. If it throws,
-/// the mailbox takes the loop for asleep until the next: whoever posts meanwhile wakes it, needlessly.
+/// Sleeps only if nothing was done and nothing is left to do. If it throws, the mailbox takes the loop for asleep
+/// until the next: whoever posts meanwhile wakes it, needlessly.
 void loop_state::wait(time_point deadline) {
-    ++stats.waits;
     if (close_waiters_) [[unlikely]]
         tell_of_closes();
-    const bool idle =
-        called_ == 0 && posted_.empty() && deferred_.empty() && carrier_->completed.empty();
-    if (idle) deadline = std::min(deadline, timers_.next());
-    if (!idle || (deadline > now_ && !mail_.fall_asleep())) deadline = time_point::min();
-    carrier_->wait(deadline);
+    // What was found ready before comes first: to be told of it once more costs as much as it did then.
+    if (carrier_->completed.empty() || ++turns_without_look_ == most_turns_without_look) {
+        turns_without_look_ = 0;
+        ++stats.waits;
+        const bool idle =
+            called_ == 0 && posted_.empty() && deferred_.empty() && carrier_->completed.empty();
+        if (idle) deadline = std::min(deadline, timers_.next());
+        if (!idle || (deadline > now_ && !mail_.fall_asleep())) deadline = time_point::min();
+        carrier_->wait(deadline);
+    }
     mail_.empty_into(posted_);
 }
 

@@ -39,6 +39,8 @@ struct tenant {
 
 /// Of each kind of callback as many as this at a time: what one flooder can add to the others' waiting.
 constexpr int turn_budget = 128;
+/// As many turns tell everything that one wait of a bag finds; what else completes must not keep it from looking.
+constexpr int most_turns_without_look = 8;
 
 class loop_state {
   public:
@@ -168,6 +170,7 @@ class loop_state {
     time_point now_;
     std::uint64_t called_ = 0;  ///< callbacks, in this turn
     std::size_t holders_ = 1;
+    int turns_without_look_ = 0;
     bool turning_ = false;
     std::atomic<bool> woken_ = false;     ///< by `wake`, not for a letter
     std::atomic<bool> stopping_ = false;  ///< somebody asked for it, or the loop is closed

@@ -152,6 +152,27 @@ CASE(a_turn_has_time_for_some_hundreds_of_each_kind) {
     }
 }
 
+CASE(what_was_found_ready_is_told_before_the_loop_looks_again) {
+    constexpr std::size_t count = 400;  // more than one turn tells
+    loop loop{backend()};
+    std::vector<two_ends> pairs;
+    std::vector<watch> watches;
+    std::size_t told = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        pairs.push_back(make_pair());
+        put(pairs.back().b);
+        watches.push_back(loop.watch(pairs.back().a, event::read, [&told, i, &pairs](event) {
+            ++told;
+            take(pairs[i].a);
+        }));
+    }
+    std::size_t turns = 0;
+    for (; told < count; ++turns) ASSERT_GT(loop.run_once(1s), 0U);
+    EXPECT_EQ(told, count);
+    EXPECT_GT(turns, 1U);
+    EXPECT_LE(loop.stats().waits, 2U);  // and once when all of them were told
+}
+
 /// Whatever has always something to do: a watch that is never read, a post that posts, a deferred that defers,
 /// a timer that is always due. Beside them hundreds who want to be told once.
 CASE(nobody_who_always_has_something_to_do_keeps_the_others_waiting) {
