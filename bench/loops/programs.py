@@ -53,7 +53,7 @@ def on_core(core, command):
     return ["taskset", "-c", str(core), *map(str, command)] if core is not None else [*map(str, command)]
 
 
-def spoken(command, environment=None, timeout=120):
+def spoken(command, environment=None, timeout=60):
     """The one line of JSON that the command says."""
     ended = subprocess.run([str(word) for word in command], capture_output=True, text=True, env=environment, timeout=timeout)
     if ended.returncode != 0:
