@@ -129,15 +129,14 @@ figures play_ctl(std::size_t count, std::size_t laps, bool all_counts) {
 /// memory, as connections are accepted; the rest is done in a random one, as connections speak and close. Armed anew: for
 /// another time of those, sooner or later. Pushed out: timers that are soon due, four times, each for 10 to 20 seconds later
 /// than before, as the timeout of a connection that speaks now and then. Cancelled: those that are soon due. What either
-/// leaves for later is theirs: when the old times have passed, a look at the clock is timed, too. What fires was armed anew
-/// before, sooner or later, and so pays for what that left. Soon is a tenth of a second.
+/// leaves for later is theirs: when the old times have passed, a look at the clock is timed, too. What re-arming leaves is
+/// not: where it was for later that is what pushing out leaves. Soon is a tenth of a second.
 class timetable {
   public:
     explicit timetable(std::size_t timers)
         : arm{in_order(timers, 10s, 60s)},
           again{shuffled(in_order(timers, 10s, 60s))},
           soon{in_order(timers, 0s, span)},
-          soon_again{shuffled(in_order(timers, 0s, span))},
           cancel{shuffled(soon)} {
         later.push_back(shuffled(pushed_out(soon)));
         while (later.size() < 4) later.push_back(pushed_out(later.back()));
@@ -171,7 +170,7 @@ class timetable {
     }
 
   public:
-    steps arm, again, soon, soon_again, cancel;
+    steps arm, again, soon, cancel;
     std::vector<steps> later;
 };
 
@@ -214,7 +213,6 @@ figures play_timers(std::size_t count, std::size_t laps, bool all_counts) {
 
         timers->look_at_the_clock();
         timers->arm(all.soon);
-        timers->arm_anew(all.soon_again);
         pass();
         timed("fire_ns", [&] {
             for (std::size_t left = count; left > 0;) left -= timers->fire();

@@ -122,7 +122,7 @@ ECHO = Workload("echo", "an echo server over the loopback: its CPU a message, se
 CHURN = Workload("churn", "connect, one message there and back, close: the server's CPU a connection", SPOKEN, spoken_to, served=True)
 CTL = Workload("ctl", "sockets added, widened to writing, removed, a look after each; and widened and narrowed before a look",
                (Figure("change_ns", "a change", "ns"), Figure("back_ns", "there and back", "ns")), inside)
-TIMERS = Workload("timers", "a timer armed, armed anew, pushed out, cancelled, and fired, among many; with what each leaves for later",
+TIMERS = Workload("timers", "a timer armed, armed anew, pushed out, cancelled, and fired, among many; pushing out and cancelling with what they leave for later",
                   (Figure("arm_ns", "arm", "ns"), Figure("rearm_ns", "re-arm", "ns"), Figure("push_out_ns", "push out", "ns"),
                    Figure("cancel_ns", "cancel", "ns"), Figure("fire_ns", "fire", "ns")), inside, on_each_mechanism=False)
 POST = Workload("post", "numbers handed to a loop by other threads, and how long one takes to wake it",

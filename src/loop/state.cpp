@@ -105,8 +105,10 @@ void loop_state::turn(time_point deadline) {
 void loop_state::wait(time_point deadline) {
     if (close_waiters_) [[unlikely]]
         tell_of_closes();
-    // What was found ready before comes first: to be told of it once more costs as much as it did then.
-    if (carrier_->completed.empty() || ++turns_without_look_ == most_turns_without_look) {
+    // What was found ready before comes first: to be told of it once more costs as much as it did then. Not so what
+    // was cancelled, of which nobody is told.
+    if (called_ == 0 || carrier_->completed.empty() ||
+        ++turns_without_look_ == most_turns_without_look) {
         turns_without_look_ = 0;
         ++stats.waits;
         const bool idle =

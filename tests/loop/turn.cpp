@@ -173,6 +173,25 @@ CASE(what_was_found_ready_is_told_before_the_loop_looks_again) {
     EXPECT_LE(loop.stats().waits, 2U);  // and once when all of them were told
 }
 
+CASE(a_poll_looks_although_many_watches_have_gone) {
+    loop loop{backend()};
+    std::vector<two_ends> pairs;
+    std::vector<watch> watches;
+    for (int i = 0; i < 400; ++i) {
+        pairs.push_back(make_pair());
+        watches.push_back(loop.watch(pairs.back().a, event::read, [](event) { FAIL(); }));
+    }
+    auto [a, b] = make_pair();
+    int told = 0;
+    const watch stays = loop.watch(a, event::read, [&](event) { ++told; });
+    (void)loop.run_once(0s);
+    watches.clear();
+    put(b);
+    (void)loop.run_once(0s);
+    (void)loop.run_once(0s);
+    EXPECT_GE(told, 1);
+}
+
 /// Whatever has always something to do: a watch that is never read, a post that posts, a deferred that defers,
 /// a timer that is always due. Beside them hundreds who want to be told once.
 CASE(nobody_who_always_has_something_to_do_keeps_the_others_waiting) {
