@@ -84,7 +84,8 @@ class SELECTORS_API backend {
 
     /// Whether the kernel forgets what is closed by itself. Then a key that is not exclusive may leave the bag without
     /// a call of `remove`; `add` may come for a number that is still in there, which is the new key's from then on; and
-    /// `remove` comes when, and if, the kernel reports the old generation: of its argument only the descriptor counts then.
+    /// `remove` comes when, and if, the kernel reports the old generation or has no room left: of its argument only the
+    /// descriptor counts then.
     virtual bool forgets_what_is_closed() const noexcept { return false; }
 
     /// Waits for at most `timeout`; for ever if it is negative, not at all if it is zero. Returns how

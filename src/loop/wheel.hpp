@@ -224,13 +224,11 @@ class wheel {
     }
 
     [[gnu::noinline]] time_point next_of_some() noexcept {
-        for (int left = 64; left > 0 && !empty(); --left) {
+        for (int left = 64; left > 0; --left) {
             const unsigned slot = first_slot();
-            const timer_node& first = *heads_[slot].next;
-            if (first.deadline == heads_[slot].deadline) break;
-            if (!review(slot)) break;
+            if (heads_[slot].next->deadline == heads_[slot].deadline || !review(slot)) break;
         }
-        return empty() ? time_point::max() : heads_[first_slot()].deadline;
+        return heads_[first_slot()].deadline;
     }
 
     /// Files the first node of the slot anew if it belongs elsewhere, notes its deadline if it is alone. Whether that

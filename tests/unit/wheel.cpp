@@ -392,8 +392,10 @@ class random_run {
         node.place = model_.emplace(deadline, &node);
     }
     void remove(timer& node) {
-        if (armed(node)) model_.erase(node.place);
-        if (armed(node)) exact_ = false;
+        if (armed(node)) {
+            model_.erase(node.place);
+            exact_ = false;
+        }
         timers_.remove(node);
         ASSERT_FALSE(armed(node));
         node.deadline = now_;
