@@ -44,14 +44,19 @@ bool write_now(const sel::socket& to, std::string_view& data) {
 /// These two are false if the connection is over.
 bool readable(bag& in, sel::key<connection> key) {
     connection& from = key.data;
-    const auto size = from.socket.recv(buffer);
-    if (!size) return size.error() == sel::errc::would_block;
-    if (*size == 0) return false;
-    std::string_view left{buffer.data(), *size};
-    if (!write_now(from.socket, left)) return false;
-    if (left.empty()) return true;
-    from.pending = left;
-    in.modify(key, sel::event::write);
+    for (int i = 0; i < bench::reads_in_a_row; ++i) {
+        const auto size = from.socket.recv(buffer);
+        if (!size) return size.error() == sel::errc::would_block;
+        if (*size == 0) return false;
+        std::string_view left{buffer.data(), *size};
+        if (!write_now(from.socket, left)) return false;
+        if (!left.empty()) {
+            from.pending = left;
+            in.modify(key, sel::event::write);
+            break;
+        }
+        if (*size < buffer.size()) break;
+    }
     return true;
 }
 

@@ -39,14 +39,17 @@ ssize_t write_now(connection& to, const char* data, std::size_t size) {
 }
 
 void readable(struct ev_loop* loop, connection& from) {
-    const ssize_t got = ::recv(from.fd, buffer, sizeof buffer, 0);
-    if (got < 0 && errno == EAGAIN) return;
-    if (got <= 0) return end(loop, from);
-    const ssize_t left = write_now(from, buffer, static_cast<std::size_t>(got));
-    if (left < 0) return end(loop, from);
-    if (left == 0) return;
-    from.pending.assign(buffer + got - left, static_cast<std::size_t>(left));
-    watch_instead(loop, from, EV_WRITE);
+    ssize_t got = sizeof buffer;
+    for (int i = 0; i < bench::reads_in_a_row && got == sizeof buffer; ++i) {
+        got = ::recv(from.fd, buffer, sizeof buffer, 0);
+        if (got < 0 && errno == EAGAIN) return;
+        if (got <= 0) return end(loop, from);
+        const ssize_t left = write_now(from, buffer, static_cast<std::size_t>(got));
+        if (left < 0) return end(loop, from);
+        if (left == 0) continue;
+        from.pending.assign(buffer + got - left, static_cast<std::size_t>(left));
+        return watch_instead(loop, from, EV_WRITE);
+    }
 }
 
 void writable(struct ev_loop* loop, connection& to) {

@@ -62,14 +62,17 @@ void writable(evutil_socket_t, short, void* which) {
 
 void readable(evutil_socket_t descriptor, short, void* which) {
     auto& from = *static_cast<connection*>(which);
-    const ssize_t got = ::recv(descriptor, buffer, sizeof buffer, 0);
-    if (got < 0 && errno == EAGAIN) return;
-    if (got <= 0) return end(from);
-    const ssize_t left = write_now(from, buffer, static_cast<std::size_t>(got));
-    if (left < 0) return end(from);
-    if (left == 0) return;
-    from.pending.assign(buffer + got - left, static_cast<std::size_t>(left));
-    watch_instead(from, EV_WRITE, writable);
+    ssize_t got = sizeof buffer;
+    for (int i = 0; i < bench::reads_in_a_row && got == sizeof buffer; ++i) {
+        got = ::recv(descriptor, buffer, sizeof buffer, 0);
+        if (got < 0 && errno == EAGAIN) return;
+        if (got <= 0) return end(from);
+        const ssize_t left = write_now(from, buffer, static_cast<std::size_t>(got));
+        if (left < 0) return end(from);
+        if (left == 0) continue;
+        from.pending.assign(buffer + got - left, static_cast<std::size_t>(left));
+        return watch_instead(from, EV_WRITE, writable);
+    }
 }
 
 /// Called once for each connection, which does not block.

@@ -9,6 +9,7 @@ import socket
 
 LISTENING_DESCRIPTOR = 3
 READ_SIZE = 64 * 1024
+READS_IN_A_ROW = 16
 
 selector = selectors.DefaultSelector()
 buffer = memoryview(bytearray(READ_SIZE))
@@ -40,20 +41,23 @@ def write_now(connection, data):
 
 
 def readable(connection):
-    try:
-        got = connection.recv_into(buffer)
-        if got == 0:
+    for _ in range(READS_IN_A_ROW):
+        try:
+            got = connection.recv_into(buffer)
+            if got == 0:
+                end(connection)
+                return
+            left = write_now(connection, buffer[:got])
+        except BlockingIOError:
+            return
+        except OSError:
             end(connection)
             return
-        left = write_now(connection, buffer[:got])
-    except BlockingIOError:
-        return
-    except OSError:
-        end(connection)
-        return
-    if left:
-        pending = memoryview(bytes(left))  # the buffer is everyone's
-        selector.modify(connection, selectors.EVENT_WRITE, functools.partial(writable, pending))
+        if left:
+            pending = memoryview(bytes(left))  # the buffer is everyone's
+            selector.modify(connection, selectors.EVENT_WRITE, functools.partial(writable, pending))
+        if left or got < READ_SIZE:
+            return
 
 
 def writable(pending, connection):
