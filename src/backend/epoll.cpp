@@ -65,10 +65,19 @@ class epoll_backend final : public backend {
         // Our own are nobody's: they may have the number of a key that was closed in the bag.
         if (wanted.descriptor == set_.get() || waker_.owns(wanted.descriptor))
             throw refusal(make_error_code(std::errc::bad_file_descriptor), wanted.descriptor);
-        if (control(EPOLL_CTL_ADD, wanted) == 0) return admission::watched;
+        if (still_there_ == sure && wanted.mode != trigger::exclusive &&
+            control(EPOLL_CTL_MOD, wanted) == 0)
+            return admission::watched;
+        if (control(EPOLL_CTL_ADD, wanted) == 0) {
+            still_there_ = 0;
+            return admission::watched;
+        }
         if (errno == EPERM) return admission::always_ready;  // no poll method: epoll_ctl(2)
         // What was left in there, or an orphan whose file has come back to its old number: it is the key's now.
-        if (errno == EEXIST && take_over(wanted)) return admission::watched;
+        if (errno == EEXIST && take_over(wanted)) {
+            if (still_there_ < sure) ++still_there_;
+            return admission::watched;
+        }
         throw refusal(sys::last_error(), wanted.descriptor);
     }
 
@@ -188,10 +197,15 @@ class epoll_backend final : public backend {
                             rounded < INT_MAX ? static_cast<int>(rounded) : INT_MAX);
     }
 
+    /// Who adds again what he has removed, and does not close it, does so again and again: once the kernel has had what
+    /// was added this often in a row, it is first asked to change that, and only then to add.
+    static constexpr unsigned char sure = 2;
+
     sys::waker waker_;
     sys::owned set_;
     unsigned epoch_ = sys::process_epoch();
     bool coarse_ = false;  ///< the kernel has only milliseconds
+    unsigned char still_there_ = 0;
 };
 
 }  // namespace

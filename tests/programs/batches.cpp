@@ -1,9 +1,10 @@
 // programs/batches - changes a bag many times between two selects, for strace to count.
 //
-//     batches BACKEND SOCKETS ADDS REMOVES
+//     batches BACKEND SOCKETS ADDS REMOVES LAPS
 //
 // SOCKETS are put in beforehand. Between two selects the first REMOVES of those are taken out and
-// ADDS of as many others put in; with 0 and 0 the rest is the same, so the difference is what they cost.
+// ADDS of as many others put in; then, LAPS times, all of the former are taken out and, a select later, put
+// in again. With 0 the rest is the same, so the difference is what they cost.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -13,8 +14,8 @@
 #include <selectors/selectors.hpp>
 
 int main(int argc, char** argv) {
-    if (argc != 5) {
-        std::fputs("batches BACKEND SOCKETS ADDS REMOVES\n", stderr);
+    if (argc != 6) {
+        std::fputs("batches BACKEND SOCKETS ADDS REMOVES LAPS\n", stderr);
         return 2;
     }
     const auto number = [&](int at) { return static_cast<std::size_t>(std::atol(argv[at])); };
@@ -32,5 +33,11 @@ int main(int argc, char** argv) {
     for (std::size_t i = 0; i < number(4); ++i) bag.remove(old[i]);
 
     if (!bag.select(std::chrono::seconds{0}).empty()) return 1;
+
+    for (std::size_t lap = 0; lap < number(5); ++lap) {
+        for (const selectors::socket& each : old) bag.remove(each);
+        if (!bag.select(std::chrono::seconds{0}).empty()) return 1;
+        for (const selectors::socket& each : old) bag.add(each, selectors::event::read);
+    }
     return 0;
 }

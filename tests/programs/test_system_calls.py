@@ -1,6 +1,7 @@
 """What the kernel sees of the servers: the calls per message, and what a failing accept costs."""
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import unittest
 from programs import BACKENDS, BATCHES, OPERATIONS_ECHO, PROGRAM, SANITIZED, Client, Program, Strace, example, until
 
 MESSAGES = 500
+LINUX = tuple(int(re.match(r"\d*", part)[0] or 0) for part in platform.release().split(".")[:2])
 
 
 def counts(summary):
@@ -81,9 +83,17 @@ class Batches(unittest.TestCase):
     @unittest.skipIf(SANITIZED, "a sanitizer looks for leaks, which nobody can who is traced")
     @unittest.skipUnless("uring" in BACKENDS and shutil.which("strace"), "needs io_uring and strace")
     def test_a_thousand_adds_and_a_thousand_removes_are_four_system_calls(self):
-        none, adds, both = (self.calls("uring", 1000, *changes) for changes in ((0, 0), (1000, 0), (1000, 1000)))
+        none, adds, both = (self.calls("uring", 1000, *changes) for changes in ((0, 0, 0), (1000, 0, 0), (1000, 1000, 0)))
         print(f"  1,000 adds: {adds - none} more; 1,000 adds and 1,000 removes: {both - none} more", flush=True)
         self.assertLessEqual(both - none, 4)
+
+    @unittest.skipIf(SANITIZED, "a sanitizer looks for leaks, which nobody can who is traced")
+    @unittest.skipUnless("epoll" in BACKENDS and LINUX >= (6, 4) and shutil.which("strace"), "needs epoll, Linux 6.4 and strace")
+    def test_what_comes_back_is_a_system_call(self):
+        laps = 20
+        none, all_of_them = (self.calls("epoll", 100, 0, 0, count) for count in (0, laps))
+        print(f"  100 sockets that come back, a time: {(all_of_them - none) / laps} calls", flush=True)
+        self.assertLessEqual((all_of_them - none) / laps, 102)
 
 
 class FailingAccept(unittest.TestCase):
