@@ -50,7 +50,7 @@ void child_node::begin() {
     listening_ = true;
     if (process_.descriptor() != invalid_handle) {
         descriptor = process_.descriptor();
-        interest = event::read;
+        ask_for(event::read);
         if (home.carrier().submit(*this))
             throw std::system_error(error, "watch of process descriptor " + std::to_string(descriptor));
         return;

@@ -230,8 +230,7 @@ void drain_state::tell(drain::ticket& who) {
         who.counted_ = true;
         ++result_.cut_off;
     }
-    if (borrowed.told)
-        state_of_.call("drain", who.where_, state_of_.now(), [&] { borrowed.told(how); });
+    if (borrowed.told) state_of_.call("drain", who.where_, [&] { borrowed.told(how); });
 }
 
 void drain_state::release_doors() noexcept {
@@ -246,7 +245,7 @@ void drain_state::finish() {
     result_.took = state_of_.carrier().now() - since_;
     auto done = std::exchange(done_, {});
     const drain_result how = result_;
-    if (done) state_of_.call("drain", where_, state_of_.now(), [&] { done(how); });
+    if (done) state_of_.call("drain", where_, [&] { done(how); });
 }
 
 }  // namespace detail

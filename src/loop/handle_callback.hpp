@@ -32,7 +32,7 @@ class handle_callback {
             Node& node;
         } const ending{*this, node};
         calling_ = true;
-        home.call(kind, where_, home.now(), call_, what...);
+        home.call(kind, where_, call_, what...);
     }
 
     /// The handle goes. Returns what is to be dropped once the node has ended whatever it was for: captures

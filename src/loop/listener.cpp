@@ -139,14 +139,14 @@ void listener_node::hand_on(door& from) {
     ++state_of.stats.accepts;
     late += ending_;
     pause_ = nanoseconds::zero();
-    state_of.call("listener", where_, state_of.now(), [&] { tells.serve(std::move(peer)); });
+    state_of.call("listener", where_, [&] { tells.serve(std::move(peer)); });
 }
 
 void listener_node::fail(door& at) {
     const std::error_code why = at.error;
     at.close();
     if (!tells.failed) throw std::system_error(why, "accept on " + at.where().text());
-    state_of.call("listener", where_, state_of.now(), [&] { tells.failed(why); });
+    state_of.call("listener", where_, [&] { tells.failed(why); });
 }
 
 // --- for want of descriptors or memory -------------------------------------------------------------
@@ -173,8 +173,7 @@ void listener_node::starve(door& at) {
     }
     for (door* each = doors_; each; each = each->next_door) each->stop();
     retry_.at(next_attempt_);
-    if (first && tells.wanting)
-        state_of.call("listener", where_, state_of.now(), [&] { tells.wanting(why); });
+    if (first && tells.wanting) state_of.call("listener", where_, [&] { tells.wanting(why); });
 }
 
 /// One door finds out for all.

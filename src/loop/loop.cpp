@@ -21,7 +21,7 @@ struct task final : letter {
         const std::unique_ptr<task> owned{static_cast<task*>(&self)};
         if (!on) return;
         ++(owned->deferred ? on->stats.deferred : on->stats.posts);
-        on->call(owned->deferred ? "defer" : "post", owned->where, on->now(), owned->work);
+        on->call(owned->deferred ? "defer" : "post", owned->where, owned->work);
     }
 
     std::source_location where;

@@ -106,7 +106,7 @@ time_point readiness_driver::now() noexcept {
 
 event readiness_driver::entry::wanted() const noexcept {
     event all;
-    for (auto* each = watchers.first(); each; each = each->next_sibling) all |= each->interest;
+    for (auto* each = watchers.first(); each; each = each->next_sibling) all |= each->interest();
     for (const side each : {input, output})
         if (waiting[each]) all |= direction_of[each];
     return all;
@@ -129,7 +129,7 @@ bool readiness_driver::submit(operation& op) noexcept {
             const auto at = bag_.get(op.descriptor);
             bag_.modify(at, at.data.wanted());
         } else {
-            join(op.descriptor, ready.interest).data.watchers.push(ready);
+            join(op.descriptor, ready.interest()).data.watchers.push(ready);
             ready.standing = true;
         }
         return false;
@@ -217,6 +217,7 @@ void readiness_driver::end(operation& op, std::error_code error) noexcept {
 void readiness_driver::end(sibling_chain& of, ready_operation& op, std::error_code error) noexcept {
     of.remove(op);
     op.standing = false;
+    op.events = event::none;
     end(op, error);
 }
 
@@ -231,7 +232,7 @@ void readiness_driver::end_all(entry& of, std::error_code error) noexcept {
 void readiness_driver::wait(time_point deadline) {
     for (const auto& [key, events] : bag_.select_until(deadline)) {
         for (auto* each = key.data.watchers.first(); each; each = each->next_sibling) {
-            const event told = events & each->audible();
+            const event told = events & each->audible;
             if (!told) continue;
             each->events |= told;
             if (each->state != operation_state::completed) completed.push(*each);

@@ -223,7 +223,7 @@ void loop_state::fire(timer& due) {
         const auto missed = (now_ - deadline) / due.period_;
         timers_.arm(due, after(deadline, due.period_ * (missed + 1)));
     }
-    call("timer", where, deadline, borrowed.fire);
+    call_due("timer", where, deadline, borrowed.fire);
 }
 
 }  // namespace selectors::detail

@@ -122,15 +122,22 @@ class loop_state {
 
     // --- callbacks ---------------------------------------------------------------------------------
 
-    /// Every callback is called through here. `due`: since when the loop knew of it.
+    /// Every callback is called through one of these. `due`: since when the loop knew of it; else since this turn began.
     template <class Call, class... Arguments>
-    void call(const char* kind, const std::source_location& where, time_point due, Call&& call,
-              Arguments... what) {
+    void call(const char* kind, const std::source_location& where, Call&& call, Arguments... what) {
         ++called_;
         if (observer) [[unlikely]]
-            call_observed(kind, where, due, call, what...);
+            call_observed(kind, where, now_, call, what...);
         else
             call(what...);
+    }
+    template <class Call>
+    void call_due(const char* kind, const std::source_location& where, time_point due, Call&& call) {
+        ++called_;
+        if (observer) [[unlikely]]
+            call_observed(kind, where, due, call);
+        else
+            call();
     }
 
     loop_stats stats;

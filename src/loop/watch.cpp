@@ -14,7 +14,7 @@ struct watch_node final : ready_operation {
     watch_node(loop_state& on, native_handle number, event wanted, callback<void(event)>&& call,
                const std::source_location& from) noexcept
         : ready_operation{number, &told}, state_of{on}, ready{std::move(call), from} {
-        interest = wanted;
+        ask_for(wanted);
         on.hold();
     }
     watch_node(const watch_node&) = delete;
@@ -48,16 +48,16 @@ void require_askable(event interest) {
 
 void watch_node::told(operation& op) {
     auto& node = static_cast<watch_node&>(op);
-    const event found = std::exchange(node.events, event{});
-    if (!node.standing) [[unlikely]]
-        return node.told_of_end();
-    if (found) node.tell(found);
+    if (const event found = std::exchange(node.events, event{})) [[likely]]
+        node.tell(found);
+    else if (!node.standing)
+        node.told_of_end();
 }
 
 /// It was cancelled; or the descriptor is lost.
 void watch_node::told_of_end() {
     if (!ready.owned()) return destroy_if_done();
-    if (interest && !state_of.closed()) tell(event::error);
+    if (audible && !state_of.closed()) tell(event::error);
 }
 
 void watch_node::end() noexcept {
@@ -81,15 +81,15 @@ void watch::end(detail::watch_node* node) noexcept {
 
 void watch::modify(event interest) {
     detail::require_askable(interest);
-    if (!node_ || node_->interest == interest) return;
-    node_->interest = interest;  // one that is lost and has yet to hear of it may be silenced as well
-    node_->events &= node_->audible();
+    if (!node_ || node_->interest() == interest) return;
+    node_->ask_for(interest);  // one that is lost and has yet to hear of it may be silenced as well
+    node_->events &= node_->audible;
     if (*this && node_->state_of.carrier().submit(*node_))
         throw std::system_error(node_->error, "watch");
 }
 
 event watch::interest() const noexcept {
-    return *this ? node_->interest : event::none;
+    return *this ? node_->interest() : event::none;
 }
 
 watch::operator bool() const noexcept {

@@ -232,7 +232,7 @@ TEST_P(every_allocation_of_a_loop, may_fail_while_its_driver_serves) {
         recv_operation in{a.descriptor(), told};
         in.rooms = {&room, 1};
         ready_operation ready{a.descriptor(), told};
-        ready.interest = event::read;
+        ready.ask_for(event::read);
         try {
             allocations_until_failure = failed;
             readiness_driver carrier{open_backend(GetParam())};

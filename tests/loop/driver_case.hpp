@@ -46,7 +46,7 @@ struct connecting : counted_operation<connect_operation> {
 };
 
 struct watching : counted_operation<ready_operation> {
-    watching(socket_view on, event wanted) : counted_operation{on} { interest = wanted; }
+    watching(socket_view on, event wanted) : counted_operation{on} { ask_for(wanted); }
 };
 
 /// A readiness driver, and a loop around it that does nothing but tell. It goes after the operations that a

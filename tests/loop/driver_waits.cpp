@@ -32,7 +32,7 @@ CASE(a_ready_operation_that_was_not_told_yet_is_told_once_of_all_that_was_found)
     driver.carrier.wait(clock::now() + 1s);
     EXPECT_EQ(op.events, event::write);
     put(b);
-    op.interest = both;
+    op.ask_for(both);
     EXPECT_FALSE(driver.submit(op));
     driver.carrier.wait(clock::now() + 1s);
     EXPECT_EQ(op.events, both);

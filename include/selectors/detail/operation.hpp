@@ -79,14 +79,16 @@ struct connect_operation : operation {
 struct ready_operation : operation {
     ready_operation(native_handle on, completion told) noexcept
         : operation{operation_kind::ready, on, told} {}
-    event interest;  ///< of read, write and priority; none: nothing is told
-    event events;    ///< what was found; the completion takes it away
-    bool standing = false;
 
-    /// What may be found.
-    event audible() const noexcept {
-        return interest ? interest | event::error | event::hangup : event::none;
+    /// `interest`: of read, write and priority; none: nothing is told.
+    void ask_for(event interest) noexcept {
+        audible = interest ? interest | event::error | event::hangup : event::none;
     }
+    event interest() const noexcept { return audible - (event::error | event::hangup); }
+
+    event audible;  ///< what may be found
+    event events;   ///< what was found, while it stands; the completion takes it away
+    bool standing = false;
 
     // The driver's: its chain of those that stand for the same descriptor.
     ready_operation* next_sibling = nullptr;
