@@ -33,7 +33,7 @@ class Cell:
     size: int            # descriptors of one side: who cannot have so many sits out
     options: dict        # of the program that measures it
     short: bool = False  # also in `make bench`
-    rounds: float = 1    # times the usual number
+    rounds: float = 1    # times the usual number: more where one is short
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,7 +158,7 @@ def ring(pairs, active, short=False):
     # A round of who looks at all of them is as long as that makes it.
     writes = max(10_000, 20 * active) if active > 1 else 5_000  # at the end the tokens are read, and not passed on
     return Cell(RING, f"{pairs:,} pairs, {active:,} active", 2 * pairs, {"count": pairs, "active": active, "writes": writes},
-                short)
+                short, 3 if active < 1_000 else 1)
 
 
 def echo(connections, size, in_flight, short=False):
@@ -172,8 +172,8 @@ CELLS = (
     *(echo(connections, size, in_flight, (connections, size, in_flight) in
            ((1, 64, 1), (50, 64, 1), (1000, 64, 1), (50, 64, 16), (50, 16384, 1)))
       for size in (64, 16384) for in_flight in (1, 16) for connections in (1, 50, 1000, 8000)),
-    Cell(CHURN, "32 at a time", 32, {"connections": 32, "size": 64}, True),
-    Cell(CTL, "1,000 sockets", 2000, {"count": 1000, "laps": 5}, True),
+    Cell(CHURN, "32 at a time", 32, {"connections": 32, "size": 64}, True, 2),
+    Cell(CTL, "1,000 sockets", 2000, {"count": 1000, "laps": 5}, True, 3),
     Cell(TIMERS, "100,000 timers", 0, {"count": 100_000, "laps": 1}, True),
     Cell(TIMERS, "1,000,000 timers", 0, {"count": 1_000_000, "laps": 1}, False, 0.5),
     Cell(POST, "200,000 posts", 0, {"count": 200_000, "single": 500}, True),

@@ -38,7 +38,7 @@ timer::~timer() {
 void timer::at(clock::time_point when) {
     // Of many timers each is a cache miss, and the less is to be done after it the more of them the processor
     // fetches at once: so what is only pushed out does not even look at the loop.
-    if (armed()) {
+    if (has(timer_node::armed)) {
         if (!detail::wheel::push_out(*this, when)) at_sooner(when);
         return;
     }
