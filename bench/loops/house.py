@@ -81,7 +81,7 @@ def show(cell, found):
 def arguments():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--full", action="store_true", help="every cell, and more rounds")
-    options.add_argument("--rounds", type=int, default=0, help="of each cell; 7, with --full 11")
+    options.add_argument("--rounds", type=int, default=0, help="of each cell; 7, with --full 9")
     options.add_argument("--only", default="", help="these workloads, with commas between")
     options.add_argument("--contestants", default="", help="these, with semicolons between; all with raw epoll")
     options.add_argument("--build", default="build/release")
@@ -89,7 +89,7 @@ def arguments():
     options.add_argument("--seed", type=int, default=random.randrange(1 << 30), help="of the order of the turns")
     given = options.parse_args()
     given.build = os.path.abspath(given.build)
-    given.rounds = given.rounds or (11 if given.full else 7)
+    given.rounds = given.rounds or (9 if given.full else 7)
     return given
 
 
