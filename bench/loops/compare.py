@@ -2,6 +2,8 @@
 """Whether two runs of the house say the same of who is cheaper: of every pair in every cell of which both are sure.
 
     compare.py ONE.json OTHER.json      ends with 1 if they contradict each other anywhere
+
+Sure is what is so in 19 of 20 cases: of a thousand pairs that cost the same, one will be contradicted all the same.
 """
 
 import itertools
