@@ -3,7 +3,7 @@
 
     compare.py ONE.json OTHER.json      ends with 1 if they contradict each other anywhere
 
-Sure is what is so in 19 of 20 cases: of a thousand pairs that cost the same, one will be contradicted all the same.
+Sure is what is so in 19 of 20 cases. So of a thousand pairs that cost the same, one is contradicted all the same.
 """
 
 import itertools

@@ -14,8 +14,10 @@ def quantile(samples, part):
 
 def sure(count):
     """How many of the lowest and of the highest of so many samples may be left out, so that in 19 of 20 cases the true median
-    lies among the rest: the sign test. Of fewer than nine none may; fewer than six are not sure even so."""
+    lies among the rest: the sign test. Of fewer than nine none may; of fewer than six nothing is sure: None."""
     left_out, doubt = 0, 2 * 0.5 ** count
+    if doubt > 0.05:
+        return None
     while doubt + 2 * math.comb(count, left_out + 1) * 0.5 ** count <= 0.05:
         left_out += 1
         doubt += 2 * math.comb(count, left_out) * 0.5 ** count
@@ -28,8 +30,8 @@ class Ratio:
     def __init__(self, of, base):
         ratios = sorted(a / b for a, b in zip(of, base))
         self.low, self.middle, self.high = (quantile(ratios, part) for part in (0.25, 0.5, 0.75))
-        out = sure(len(ratios))
-        self.least, self.most = ratios[out], ratios[-1 - out]
+        out = 0 if ratios[0] == ratios[-1] else sure(len(ratios))  # a count that repeats is sure
+        self.least, self.most = (0, math.inf) if out is None else (ratios[out], ratios[-1 - out])
 
     @property
     def same(self):

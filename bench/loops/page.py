@@ -155,7 +155,7 @@ def block(result):
     libraries = ", ".join(f"{name} {version}" for name, version in machine["libraries"].items() if version)
     parts = [BEGIN, "", f"Measured on {machine['cores']} virtual cores, Linux {machine['linux']}, {machine['compiler']}, "
              f"{libraries}, Python {machine['python']}; {'`make bench-full`' if result.full else '`make bench`'}, "
-             f"{result.rounds} rounds.", ""]
+             f"{result.rounds} rounds, of some cells more or fewer.", ""]
     for name, workload in WORKLOADS.items():
         cells = [cell for cell in result.of(name) if cell["samples"]]
         if not cells:

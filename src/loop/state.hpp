@@ -122,7 +122,8 @@ class loop_state {
 
     // --- callbacks ---------------------------------------------------------------------------------
 
-    /// Every callback is called through one of these. `due`: since when the loop knew of it; else since this turn began.
+    /// Every callback is called through one of these. `due`: since when the loop knew of it; else since it last
+    /// looked at the clock.
     template <class Call, class... Arguments>
     void call(const char* kind, const std::source_location& where, Call&& call, Arguments... what) {
         ++called_;

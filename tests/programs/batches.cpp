@@ -4,7 +4,7 @@
 //
 // SOCKETS are put in beforehand. Between two selects the first REMOVES of those are taken out and
 // ADDS of as many others put in; then, LAPS times, all of the former are taken out and, a select later, put
-// in again. With 0 the rest is the same, so the difference is what they cost.
+// in again (then REMOVES has to be 0). With 0 the rest is the same, so the difference is what they cost.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>

@@ -71,7 +71,7 @@ class SteadyState(unittest.TestCase):
 
 
 class Batches(unittest.TestCase):
-    """Changes between two selects: io_uring is told of all of them at once."""
+    """What changes between two selects cost: io_uring is told of all of them at once, epoll of one with a call."""
 
     def calls(self, *arguments):
         with tempfile.NamedTemporaryFile("r") as summary:
