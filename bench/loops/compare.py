@@ -3,7 +3,7 @@
 
     compare.py ONE.json OTHER.json      ends with 1 if they contradict each other anywhere
 
-Sure is what is so in 19 of 20 cases. So of a thousand pairs that cost the same, one is contradicted all the same.
+Sure is what is so in 19 of 20 cases, and more than half a percent. So of a thousand pairs that cost the same, one is contradicted all the same.
 """
 
 import itertools
@@ -40,7 +40,7 @@ def main():
             for pair in first.keys() & second.keys():
                 a, b = first[pair], second[pair]
                 pairs += 1
-                if a.same or b.same:
+                if any(each.same or abs(each.middle - 1) < 0.005 for each in (a, b)):
                     continue
                 sure += 1
                 if (a.middle > 1) != (b.middle > 1):
