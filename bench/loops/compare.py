@@ -11,7 +11,7 @@ import json
 import pathlib
 import sys
 
-from figures import Ratio
+from figures import NEGLIGIBLE, Ratio
 from workloads import CELLS
 
 FIGURES = {each.workload.name: [figure for figure in each.workload.figures if figure.ranks] for each in CELLS}
@@ -40,7 +40,7 @@ def main():
             for pair in first.keys() & second.keys():
                 a, b = first[pair], second[pair]
                 pairs += 1
-                if any(each.same or abs(each.middle - 1) < 0.005 for each in (a, b)):
+                if any(each.same or abs(each.middle - 1) < NEGLIGIBLE for each in (a, b)):
                     continue
                 sure += 1
                 if (a.middle > 1) != (b.middle > 1):

@@ -4,6 +4,9 @@ import math
 import statistics
 
 
+NEGLIGIBLE = 0.005  # who is ahead by less is not said to be
+
+
 def quantile(samples, part):
     ordered = sorted(samples)
     at = part * (len(ordered) - 1)

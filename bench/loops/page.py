@@ -10,7 +10,7 @@ import pathlib
 import sys
 
 from contestants import BASE, OURS, PEERS
-from figures import Ratio, median, quantile, ranked, short
+from figures import NEGLIGIBLE, Ratio, median, quantile, ranked, short
 from pictures import dots, lines
 from programs import HERE
 from workloads import CELLS
@@ -144,7 +144,7 @@ def verdicts(result):
             for ours in ("bag", "loop"):
                 there = [peer for peer in PEERS if all(figure.name in samples.get(name, {}) for name in (ours, peer))]
                 ratios = {peer: Ratio(samples[ours][figure.name], samples[peer][figure.name]) for peer in there}
-                ahead = [f"{peer} {ratio}" for peer, ratio in ratios.items() if ratio.least > 1.005]
+                ahead = [f"{peer} {ratio}" for peer, ratio in ratios.items() if ratio.least > 1 + NEGLIGIBLE]
                 if ahead:
                     behind.append(f"| {cell['workload']}: {cell['title']}, {figure.meaning} | {ours} | {'; '.join(ahead)} |")
     return behind

@@ -122,23 +122,20 @@ class loop_state {
 
     // --- callbacks ---------------------------------------------------------------------------------
 
-    /// Every callback is called through one of these. `due`: since when the loop knew of it; else since it last
-    /// looked at the clock.
+    /// Every callback is called through here. `due`: since when the loop knew of it; only an observer wants to know.
     template <class Call, class... Arguments>
-    void call(const char* kind, const std::source_location& where, Call&& call, Arguments... what) {
+    void call_due(const char* kind, const std::source_location& where, const time_point& due,
+                  Call&& call, Arguments... what) {
         ++called_;
         if (observer) [[unlikely]]
-            call_observed(kind, where, now_, call, what...);
+            call_observed(kind, where, due, call, what...);
         else
             call(what...);
     }
-    template <class Call>
-    void call_due(const char* kind, const std::source_location& where, time_point due, Call&& call) {
-        ++called_;
-        if (observer) [[unlikely]]
-            call_observed(kind, where, due, call);
-        else
-            call();
+    /// What the loop has known of since it last looked at the clock.
+    template <class Call, class... Arguments>
+    void call(const char* kind, const std::source_location& where, Call&& call, Arguments... what) {
+        call_due(kind, where, now_, call, what...);
     }
 
     loop_stats stats;
